@@ -1,0 +1,82 @@
+package post
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
+
+// Limits of one post. A post beyond them is malformed.
+const (
+	MaxTextBytes = 10_000
+	MaxIDBytes   = 512
+)
+
+// Post is one public post.
+type Post struct {
+	ID        string    `json:"id"`
+	Source    string    `json:"source"`
+	Author    string    `json:"author"`
+	Text      string    `json:"text"`
+	CreatedAt time.Time `json:"created_at"`
+
+	Lang           string `json:"lang,omitempty"`
+	URL            string `json:"url,omitempty"`
+	ReplyTo        string `json:"reply_to,omitempty"`
+	RepostOf       string `json:"repost_of,omitempty"`
+	Place          string `json:"place,omitempty"`
+	AuthorVerified bool   `json:"author_verified,omitempty"`
+}
+
+// Parse reads one JSON line. The error says which field is wrong and what it should hold.
+func Parse(line []byte) (Post, error) {
+	var p Post
+	if err := json.Unmarshal(line, &p); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return Post{}, fmt.Errorf("not a JSON object: %v at byte %d", syntax, syntax.Offset)
+		}
+		var wrongType *json.UnmarshalTypeError
+		if errors.As(err, &wrongType) {
+			return Post{}, fmt.Errorf("field %q holds a %s where a %s belongs", wrongType.Field, wrongType.Value, wrongType.Type)
+		}
+		return Post{}, fmt.Errorf("not a post: %w", err)
+	}
+	return p, p.Validate()
+}
+
+// Validate reports every field that is missing or beyond its limit.
+func (p *Post) Validate() error {
+	var faults []error
+	missing := func(field string) { faults = append(faults, fmt.Errorf("field %q is missing or empty", field)) }
+	if p.ID == "" {
+		missing("id")
+	}
+	if p.Source == "" {
+		missing("source")
+	}
+	if p.Author == "" {
+		missing("author")
+	}
+	if p.CreatedAt.IsZero() {
+		missing("created_at")
+	} else if y := p.CreatedAt.Year(); y < 1990 || y > 2200 {
+		faults = append(faults, fmt.Errorf("field \"created_at\" is in the year %d", y))
+	}
+	if len(p.Text) > MaxTextBytes {
+		faults = append(faults, fmt.Errorf("field \"text\" has %d bytes; at most %d are read", len(p.Text), MaxTextBytes))
+	}
+	if !utf8.ValidString(p.Text) {
+		faults = append(faults, errors.New("field \"text\" is not UTF-8"))
+	}
+	for _, f := range []struct{ name, value string }{
+		{"id", p.ID}, {"source", p.Source}, {"author", p.Author}, {"lang", p.Lang}, {"reply_to", p.ReplyTo}, {"repost_of", p.RepostOf},
+	} {
+		if len(f.value) > MaxIDBytes {
+			faults = append(faults, fmt.Errorf("field %q has %d bytes; at most %d are read", f.name, len(f.value), MaxIDBytes))
+		}
+	}
+	return errors.Join(faults...)
+}

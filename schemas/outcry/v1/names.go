@@ -1,0 +1,30 @@
+package outcryv1
+
+import "strings"
+
+// Name returns the label as posts and tables spell it ("outage"), or "" for none.
+func (l Label) Name() string { return shortName(l.String(), "LABEL_") }
+
+// Name returns the symptom as posts and tables spell it ("app_crash"), or "" for none.
+func (s Symptom) Name() string { return shortName(s.String(), "SYMPTOM_") }
+
+// Name returns the state as JSON and tables spell it ("suspected"), or "" for none.
+func (s Incident_State) Name() string { return shortName(s.String(), "STATE_") }
+
+// Name returns the severity as JSON and tables spell it ("major"), or "" for none.
+func (s Incident_Severity) Name() string { return shortName(s.String(), "SEVERITY_") }
+
+// ParseLabel is the inverse of Label.Name; it returns LABEL_UNSPECIFIED for an unknown name.
+func ParseLabel(name string) Label { return Label(Label_value["LABEL_"+strings.ToUpper(name)]) }
+
+// ParseSymptom is the inverse of Symptom.Name; it returns SYMPTOM_UNSPECIFIED for an unknown name.
+func ParseSymptom(name string) Symptom {
+	return Symptom(Symptom_value["SYMPTOM_"+strings.ToUpper(name)])
+}
+
+func shortName(full, prefix string) string {
+	if full == prefix+"UNSPECIFIED" {
+		return ""
+	}
+	return strings.ToLower(strings.TrimPrefix(full, prefix))
+}
