@@ -1,6 +1,6 @@
 -- +goose Up
 
-CREATE TABLE mentions
+CREATE TABLE IF NOT EXISTS mentions
 (
     service            LowCardinality(String)      COMMENT 'Catalog id of the service that the post names.',
     time               DateTime64(6, 'UTC')        COMMENT 'Event time: when the network received the post, else the clamped time that the client claims.' CODEC(Delta, ZSTD(1)),
@@ -32,11 +32,10 @@ ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(time)
 ORDER BY (service, toStartOfMinute(time), id)
 TTL received_at + INTERVAL 30 DAY DELETE
-SETTINGS non_replicated_deduplication_window = 0
 COMMENT 'Evidence: one row for each service named in a post. Read it through mentions_current.';
 
 -- Distinct people and posts are kept as sets, because the union of sets does not change when a delivery is repeated.
-CREATE TABLE service_minutes
+CREATE TABLE IF NOT EXISTS service_minutes
 (
     service  LowCardinality(String)             COMMENT 'Catalog id of the service.',
     minute   DateTime('UTC')                    COMMENT 'Start of the minute of event time.',
@@ -53,7 +52,7 @@ PARTITION BY toYYYYMM(minute)
 ORDER BY (service, minute, label, source, language, symptom, repost)
 COMMENT 'Counts by service and minute. They stay when texts expire. Read it through service_minute_counts.';
 
-CREATE MATERIALIZED VIEW mentions_to_service_minutes TO service_minutes AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS mentions_to_service_minutes TO service_minutes AS
 SELECT
     service,
     toStartOfMinute(toDateTime(time, 'UTC')) AS minute,
@@ -67,7 +66,7 @@ SELECT
 FROM mentions
 GROUP BY service, minute, label, source, language, symptom, repost;
 
-CREATE TABLE source_minutes
+CREATE TABLE IF NOT EXISTS source_minutes
 (
     source          LowCardinality(String)  COMMENT 'Network that the posts come from.',
     minute          DateTime('UTC')         COMMENT 'Start of the minute of event time.',
@@ -83,7 +82,7 @@ PARTITION BY toYYYYMM(minute)
 ORDER BY (source, minute, posts_partition, first_offset)
 COMMENT 'What was ingested: the denominator. Read it through source_minute_counts.';
 
-CREATE TABLE spike_windows
+CREATE TABLE IF NOT EXISTS spike_windows
 (
     service        LowCardinality(String) COMMENT 'Catalog id of the service.',
     window_end     DateTime('UTC')        COMMENT 'End of the window in event time, exclusive.' CODEC(Delta, ZSTD(1)),
@@ -103,7 +102,7 @@ PARTITION BY toYYYYMM(window_end)
 ORDER BY (service, window_seconds, window_end)
 COMMENT 'Observed and expected people per service and window: every full minute of a service that is talked about, and every alarm.';
 
-CREATE TABLE incidents
+CREATE TABLE IF NOT EXISTS incidents
 (
     id                  String                        COMMENT 'Service and minute of started_at.',
     service             LowCardinality(String)        COMMENT 'Catalog id of the service.',
@@ -138,7 +137,7 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (service, id)
 COMMENT 'Latest state of each incident. Read it through incidents_current.';
 
-CREATE TABLE incident_events
+CREATE TABLE IF NOT EXISTS incident_events
 (
     incident    String                 COMMENT 'Id of the incident.',
     service     LowCardinality(String) COMMENT 'Catalog id of the service.',
@@ -155,7 +154,7 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (incident, revision)
 COMMENT 'Every change of every incident.';
 
-CREATE TABLE catalog
+CREATE TABLE IF NOT EXISTS catalog
 (
     service     LowCardinality(String)  COMMENT 'Catalog id.',
     name        String                  COMMENT 'Name to show.',
@@ -171,7 +170,7 @@ ORDER BY service
 COMMENT 'Services that are listened for.';
 
 -- One insert of one block is atomic, so the offset and the state that belongs to it cannot part.
-CREATE TABLE aggregator_state
+CREATE TABLE IF NOT EXISTS aggregator_state
 (
     mentions_partition UInt16  COMMENT 'Partition of mentions.v1.',
     service            String  COMMENT 'Service whose detector state this is; empty for the state of the partition itself.',
@@ -184,12 +183,12 @@ ORDER BY (mentions_partition, service)
 COMMENT 'Where each partition of mentions.v1 stands. For the aggregator, not for analysis.';
 
 -- +goose Down
-DROP TABLE aggregator_state;
-DROP TABLE catalog;
-DROP TABLE incident_events;
-DROP TABLE incidents;
-DROP TABLE spike_windows;
-DROP TABLE source_minutes;
-DROP VIEW mentions_to_service_minutes;
-DROP TABLE service_minutes;
-DROP TABLE mentions;
+DROP TABLE IF EXISTS aggregator_state;
+DROP TABLE IF EXISTS catalog;
+DROP TABLE IF EXISTS incident_events;
+DROP TABLE IF EXISTS incidents;
+DROP TABLE IF EXISTS spike_windows;
+DROP TABLE IF EXISTS source_minutes;
+DROP VIEW IF EXISTS mentions_to_service_minutes;
+DROP TABLE IF EXISTS service_minutes;
+DROP TABLE IF EXISTS mentions;

@@ -1,0 +1,203 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// Config says where the brokers are.
+type Config struct {
+	Brokers []string // host:port of one or more brokers
+}
+
+// Message is one Kafka record.
+type Message struct {
+	Key, Value []byte
+	// Partition to write to, or AnyPartition to choose by key. Set on messages that were read.
+	Partition int
+	// Offset is set on messages that were read.
+	Offset int64
+}
+
+// AnyPartition chooses the partition by the key, as the Java client does (murmur2).
+const AnyPartition = -1
+
+// Topic is one topic as it should be.
+type Topic struct {
+	Name       string
+	Partitions int
+	// Compacted topics keep the last value of each key; others keep all for Retention.
+	Compacted bool
+	// Retention is how long records are kept; 0 leaves it to the brokers.
+	Retention time.Duration
+}
+
+// Bus is a connection to a Kafka cluster. Safe for concurrent use.
+type Bus struct {
+	cfg       Config
+	client    *kafka.Client
+	transport *kafka.Transport
+}
+
+// New returns a Bus; it connects when it is first used.
+func New(cfg Config) *Bus {
+	transport := &kafka.Transport{ClientID: "outcry", IdleTimeout: time.Minute, MetadataTTL: 10 * time.Second}
+	return &Bus{
+		cfg:       cfg,
+		transport: transport,
+		client:    &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Transport: transport, Timeout: 15 * time.Second},
+	}
+}
+
+// Close closes idle connections.
+func (b *Bus) Close() { b.transport.CloseIdleConnections() }
+
+// EnsureTopics creates the topics that do not exist. Those that exist stay as they are.
+func (b *Bus) EnsureTopics(ctx context.Context, topics ...Topic) error {
+	req := &kafka.CreateTopicsRequest{}
+	for _, t := range topics {
+		c := kafka.TopicConfig{Topic: t.Name, NumPartitions: t.Partitions, ReplicationFactor: -1}
+		if t.Compacted {
+			c.ConfigEntries = append(c.ConfigEntries, kafka.ConfigEntry{ConfigName: "cleanup.policy", ConfigValue: "compact"})
+		}
+		if t.Retention > 0 {
+			c.ConfigEntries = append(c.ConfigEntries, kafka.ConfigEntry{ConfigName: "retention.ms", ConfigValue: fmt.Sprint(t.Retention.Milliseconds())})
+		}
+		req.Topics = append(req.Topics, c)
+	}
+	resp, err := b.client.CreateTopics(ctx, req)
+	if err != nil {
+		return fmt.Errorf("create topics at %v: %w", b.cfg.Brokers, err)
+	}
+	var faults []error
+	for name, err := range resp.Errors {
+		if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
+			faults = append(faults, fmt.Errorf("create topic %s: %w", name, err))
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	for _, t := range topics {
+		if _, err := b.Partitions(ctx, t.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Partitions returns the number of partitions of a topic. A topic that was just created may take moments to be known everywhere, so
+// it asks for up to ten seconds.
+func (b *Bus) Partitions(ctx context.Context, topic string) (int, error) {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		n, err := b.partitions(ctx, topic)
+		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
+			return n, err
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (b *Bus) partitions(ctx context.Context, topic string) (int, error) {
+	resp, err := b.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
+		return 0, fmt.Errorf("ask %v for topic %s: %w", b.cfg.Brokers, topic, err)
+	}
+	for _, t := range resp.Topics {
+		switch {
+		case t.Name != topic:
+		case t.Error != nil:
+			return 0, fmt.Errorf("ask %v for topic %s: %w", b.cfg.Brokers, topic, t.Error)
+		case len(t.Partitions) > 0:
+			for _, p := range t.Partitions {
+				if p.Error != nil && !errors.Is(p.Error, kafka.ReplicaNotAvailable) {
+					return 0, fmt.Errorf("partition %d of topic %s: %w", p.ID, topic, p.Error)
+				}
+			}
+			return len(t.Partitions), nil
+		}
+	}
+	return 0, fmt.Errorf("topic %s has no partitions at %v", topic, b.cfg.Brokers)
+}
+
+// Offsets is what a partition holds: [First, Next).
+type Offsets struct{ First, Next int64 }
+
+// Offsets returns what each partition of a topic holds.
+func (b *Bus) Offsets(ctx context.Context, topic string) ([]Offsets, error) {
+	n, err := b.Partitions(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	var reqs []kafka.OffsetRequest
+	for p := range n {
+		reqs = append(reqs, kafka.FirstOffsetOf(p), kafka.LastOffsetOf(p))
+	}
+	resp, err := b.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: reqs}})
+	if err != nil {
+		return nil, fmt.Errorf("ask for the offsets of %s: %w", topic, err)
+	}
+	out := make([]Offsets, n)
+	for _, p := range resp.Topics[topic] {
+		if p.Error != nil {
+			return nil, fmt.Errorf("offsets of %s/%d: %w", topic, p.Partition, p.Error)
+		}
+		out[p.Partition] = Offsets{First: p.FirstOffset, Next: p.LastOffset}
+	}
+	return out, nil
+}
+
+// Committed returns the offsets that a group has committed for a topic, -1 where it has none.
+func (b *Bus) Committed(ctx context.Context, group, topic string) ([]int64, error) {
+	n, err := b.Partitions(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	partitions := make([]int, n)
+	for p := range partitions {
+		partitions[p] = p
+	}
+	resp, err := b.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: partitions}})
+	if err != nil {
+		return nil, fmt.Errorf("ask for the offsets of group %s: %w", group, err)
+	}
+	if resp.Error != nil {
+		return nil, fmt.Errorf("offsets of group %s: %w", group, resp.Error)
+	}
+	out := slices.Repeat([]int64{-1}, n)
+	for _, p := range resp.Topics[topic] {
+		if p.Error != nil {
+			return nil, fmt.Errorf("offset of group %s in %s/%d: %w", group, topic, p.Partition, p.Error)
+		}
+		out[p.Partition] = p.CommittedOffset
+	}
+	return out, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// temporary tells faults that waiting can mend from those that it cannot.
+func temporary(err error) bool {
+	var k kafka.Error
+	if errors.As(err, &k) {
+		return k.Temporary() || errors.Is(k, kafka.UnknownTopicOrPartition)
+	}
+	return !errors.Is(err, context.Canceled)
+}

@@ -1,0 +1,269 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+const (
+	fetchMaxBytes = 4 << 20
+	fetchMaxWait  = 200 * time.Millisecond
+	fetchTimeout  = 30 * time.Second
+)
+
+// GroupConfig says which group consumes which topic.
+type GroupConfig struct {
+	Group string
+	Topic string
+	// SessionTimeout after which the partitions of a member that has died pass to others. 0 means 10 s.
+	SessionTimeout time.Duration
+}
+
+// Claim is the right to consume one partition until its context ends. Not safe for concurrent use.
+type Claim struct {
+	Topic      string
+	Partition  int
+	Generation int
+	// Committed is the group's committed offset, or -1.
+	Committed int64
+
+	bus        *Bus
+	generation *kafka.Generation
+	conn       *kafka.Conn
+	offset     int64
+	highWater  int64
+}
+
+// Consume joins the group and calls handle, each in a goroutine of its own, for every partition it is assigned, until ctx ends.
+// The context of handle ends with the assignment. Where handle returns an error, Consume leaves the group and returns it; otherwise
+// it returns nil once ctx has ended and every handle has returned.
+func (b *Bus) Consume(ctx context.Context, cfg GroupConfig, log *slog.Logger, handle func(ctx context.Context, c *Claim) error) error {
+	if cfg.SessionTimeout == 0 {
+		cfg.SessionTimeout = 10 * time.Second
+	}
+	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID: cfg.Group, Brokers: b.cfg.Brokers, Topics: []string{cfg.Topic},
+		StartOffset: kafka.FirstOffset, SessionTimeout: cfg.SessionTimeout, HeartbeatInterval: cfg.SessionTimeout / 5,
+		RebalanceTimeout: cfg.SessionTimeout, JoinGroupBackoff: time.Second,
+		GroupBalancers: []kafka.GroupBalancer{kafka.RangeGroupBalancer{}},
+		ErrorLogger: kafka.LoggerFunc(func(format string, args ...any) {
+			log.Debug("consumer group", "group", cfg.Group, "message", fmt.Sprintf(format, args...))
+		}),
+	})
+	if err != nil {
+		return fmt.Errorf("join group %s: %w", cfg.Group, err)
+	}
+	var once sync.Once
+	closeGroup := func() { once.Do(func() { _ = group.Close() }) } // it leaves the group; a failure to say so ends in the session's timeout
+	defer closeGroup()
+
+	var mu sync.Mutex
+	var fault error
+	failed := make(chan struct{})
+	for {
+		gen, err := group.Next(ctx)
+		select {
+		case <-failed:
+			closeGroup()
+			mu.Lock()
+			defer mu.Unlock()
+			return fault
+		default:
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			if errors.Is(err, kafka.ErrGroupClosed) {
+				return fmt.Errorf("group %s: %w", cfg.Group, err)
+			}
+			log.Warn("cannot join the consumer group; trying again", "group", cfg.Group, "error", err)
+			if sleep(ctx, backoffMax/5) != nil {
+				return nil
+			}
+			continue
+		}
+		for _, a := range gen.Assignments[cfg.Topic] {
+			claim := &Claim{Topic: cfg.Topic, Partition: a.ID, Generation: int(gen.ID), Committed: a.Offset, bus: b, generation: gen}
+			if a.Offset < 0 {
+				claim.Committed = -1
+			}
+			gen.Start(func(genCtx context.Context) {
+				defer claim.close()
+				hctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				stop := context.AfterFunc(genCtx, cancel)
+				defer stop()
+				err := claim.Seek(hctx, claim.Committed)
+				if err == nil {
+					err = handle(hctx, claim)
+				}
+				if err != nil && hctx.Err() == nil {
+					mu.Lock()
+					if fault == nil {
+						fault = fmt.Errorf("%s/%d: %w", claim.Topic, claim.Partition, err)
+						close(failed)
+					}
+					mu.Unlock()
+					return // ends the generation; Next then returns
+				}
+				<-hctx.Done() // kafka-go takes a function that returns for the end of the generation
+			})
+		}
+	}
+}
+
+// Seek sets the offset that Fetch reads next; -1 means the first that the partition holds.
+func (c *Claim) Seek(ctx context.Context, offset int64) error {
+	for wait := backoffMin; ; wait = min(2*wait, backoffMax) {
+		err := c.seek(ctx, offset)
+		if err == nil || ctx.Err() != nil || !temporary(err) {
+			return err
+		}
+		if sleep(ctx, wait) != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *Claim) seek(ctx context.Context, offset int64) error {
+	if err := c.connect(ctx); err != nil {
+		return err
+	}
+	first, next, err := c.conn.ReadOffsets()
+	if err != nil {
+		c.close()
+		return fmt.Errorf("read offsets of %s/%d: %w", c.Topic, c.Partition, err)
+	}
+	c.highWater = next
+	// Below first: retention took what was not read. Above next: the topic was made anew.
+	if offset < first || offset > next {
+		offset = first
+	}
+	c.offset = offset
+	return nil
+}
+
+// Offset returns the offset that Fetch reads next.
+func (c *Claim) Offset() int64 { return c.offset }
+
+// Lag returns how many records the partition holds beyond Offset, as of the last fetch.
+func (c *Claim) Lag() int64 { return max(0, c.highWater-c.offset) }
+
+// Fetch returns the records that follow, at most a few megabytes, or none after a short wait without any.
+// Faults that waiting can mend are waited for; the error is then ctx's.
+func (c *Claim) Fetch(ctx context.Context) ([]Message, error) {
+	for wait := backoffMin; ; wait = min(2*wait, backoffMax) {
+		msgs, err := c.fetch(ctx)
+		if err == nil {
+			return msgs, nil
+		}
+		c.close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if !temporary(err) {
+			return nil, fmt.Errorf("fetch from %s/%d at %d: %w", c.Topic, c.Partition, c.offset, err)
+		}
+		if sleep(ctx, wait) != nil {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (c *Claim) fetch(ctx context.Context) ([]Message, error) {
+	if err := c.connect(ctx); err != nil {
+		return nil, err
+	}
+	// The connection is closed under a blocked read when the claim ends.
+	conn := c.conn
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if err := conn.SetDeadline(time.Now().Add(fetchTimeout)); err != nil {
+		return nil, err
+	}
+	if _, err := conn.Seek(c.offset, kafka.SeekAbsolute|kafka.SeekDontCheck); err != nil {
+		return nil, err
+	}
+	batch := conn.ReadBatchWith(kafka.ReadBatchConfig{MinBytes: 1, MaxBytes: fetchMaxBytes, MaxWait: fetchMaxWait})
+	c.highWater = max(c.highWater, batch.HighWaterMark())
+	var msgs []Message
+	for {
+		m, err := batch.ReadMessage()
+		if err != nil {
+			closeErr := batch.Close()
+			switch {
+			case len(msgs) > 0:
+				if closeErr != nil {
+					c.close()
+				}
+				return msgs, nil
+			case errors.Is(err, io.EOF) && closeErr == nil, errors.Is(err, kafka.RequestTimedOut):
+				return nil, nil
+			case errors.Is(err, kafka.OffsetOutOfRange):
+				return nil, c.seek(ctx, -1)
+			}
+			return nil, err
+		}
+		if m.Offset < c.offset {
+			continue
+		}
+		msgs = append(msgs, Message{Key: m.Key, Value: m.Value, Partition: c.Partition, Offset: m.Offset})
+		c.offset = m.Offset + 1
+	}
+}
+
+// Commit stores the offset of the next record to be read by whoever owns the partition next. It fails when the partition has passed
+// to another member.
+func (c *Claim) Commit(offset int64) error {
+	err := c.generation.CommitOffsets(map[string]map[int]int64{c.Topic: {c.Partition: offset}})
+	if err != nil {
+		return fmt.Errorf("commit %s/%d at %d: %w", c.Topic, c.Partition, offset, err)
+	}
+	return nil
+}
+
+// Reader reads one partition outside any group, from an offset on.
+func (b *Bus) Reader(ctx context.Context, topic string, partition int, offset int64) (*Claim, error) {
+	c := &Claim{Topic: topic, Partition: partition, Committed: -1, bus: b}
+	return c, c.Seek(ctx, offset)
+}
+
+// Close releases the connection of a Claim that Reader returned.
+func (c *Claim) Close() { c.close() }
+
+func (c *Claim) connect(ctx context.Context) error {
+	if c.conn != nil {
+		return nil
+	}
+	dialer := &kafka.Dialer{ClientID: "outcry", Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	var faults []error
+	for _, broker := range c.bus.cfg.Brokers {
+		conn, err := dialer.DialLeader(ctx, "tcp", broker, c.Topic, c.Partition)
+		if err == nil {
+			c.conn = conn
+			return nil
+		}
+		var opErr *net.OpError
+		if !errors.As(err, &opErr) && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		faults = append(faults, fmt.Errorf("dial the leader of %s/%d through %s: %w", c.Topic, c.Partition, broker, err))
+	}
+	return errors.Join(faults...)
+}
+
+func (c *Claim) close() {
+	if c.conn != nil {
+		_ = c.conn.Close() // nothing is left to lose on a connection that is being given up
+		c.conn = nil
+	}
+}

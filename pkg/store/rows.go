@@ -1,0 +1,241 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	outcryv1 "outcry.dev/schemas/outcry/v1"
+)
+
+// Mention is a row of mentions.
+type Mention struct {
+	*outcryv1.Mention
+	// CountedAtUS is the event time in microseconds from which the mention counts in decisions; 0 where it came too late for any.
+	CountedAtUS int64
+	// Partition and Offset of the first delivery in mentions.v1.
+	Partition int
+	Offset    int64
+}
+
+// SourceMinute is a row of source_minutes.
+type SourceMinute struct {
+	outcry         *outcryv1.SourceCount
+	PostsPartition int
+	FirstOffset    int64
+	Version        uint64
+}
+
+// NewSourceMinute returns the row for one count of a Progress record.
+func NewSourceMinute(c *outcryv1.SourceCount, p *outcryv1.Progress, version uint64) SourceMinute {
+	return SourceMinute{outcry: c, PostsPartition: int(p.GetPostsPartition()), FirstOffset: p.GetFirstOffset(), Version: version}
+}
+
+// SpikeWindow is a row of spike_windows.
+type SpikeWindow struct {
+	Service        string
+	End            time.Time
+	Window         time.Duration
+	Observed       int
+	Expected       float64
+	Lower, Upper   float64
+	Threshold      float64
+	Score          float64
+	Alarm          bool
+	HistoryMinutes int
+	Version        uint64
+}
+
+// Incident is a row of incidents and of incident_events.
+type Incident struct {
+	*outcryv1.Incident
+	Actor   string
+	Version uint64
+}
+
+// State is a row of aggregator_state.
+type State struct {
+	Partition  int
+	Service    string
+	NextOffset int64
+	State      []byte
+	Version    uint64
+}
+
+// InsertMentions writes evidence; the counts in service_minutes follow by themselves.
+func (s *Store) InsertMentions(ctx context.Context, rows []Mention) error {
+	return insert(ctx, s, `mentions (service, time, id, label, score, symptom, model_version, source, post_id, author, text, lang, url,
+		reply_to, repost_of, place, official_author, text_fingerprint, revision, counted_at, mentions_partition, mentions_offset, version)`,
+		rows, func(b driver.Batch, m *Mention) error {
+			return b.Append(m.GetService(), micros(m.GetTimeUs()), m.GetId(), m.GetLabel().Name(), m.GetScore(), m.GetSymptom().Name(),
+				m.GetModelVersion(), m.GetSource(), m.GetPostId(), m.GetAuthor(), m.GetText(), m.GetLang(), m.GetUrl(), m.GetReplyTo(),
+				m.GetRepostOf(), m.GetPlace(), m.GetOfficialAuthor(), m.GetTextFingerprint(), m.GetRevision(), micros(m.CountedAtUS),
+				uint16(m.Partition), m.Offset, mentionVersion(m.GetRevision(), false))
+		})
+}
+
+// mentionVersion orders the rows of one mention: a higher revision wins, and within a revision the withdrawal.
+func mentionVersion(revision int64, withdrawn bool) uint64 {
+	v := uint64(max(revision, 0)) << 1
+	if withdrawn {
+		v |= 1
+	}
+	return v
+}
+
+// Withdraw removes the text of the mentions of posts, up to a revision of each. The counts stay.
+func (s *Store) Withdraw(ctx context.Context, posts []*outcryv1.Retraction) error {
+	for len(posts) > 0 {
+		n := min(len(posts), 1000)
+		sources, ids, revisions := make([]string, n), make([]string, n), make([]int64, n)
+		for i, r := range posts[:n] {
+			sources[i], ids[i], revisions[i] = r.GetSource(), r.GetPostId(), r.GetRevision()
+		}
+		posts = posts[n:]
+		err := s.exec(ctx, "withdraw texts", `
+			INSERT INTO mentions (service, time, id, label, score, symptom, model_version, source, post_id, author, text, lang, url,
+				reply_to, repost_of, place, official_author, text_fingerprint, revision, counted_at, mentions_partition, mentions_offset,
+				received_at, version)
+			WITH indexOf(arrayZip(?, ?), (m.source, m.post_id)) AS place_in_list, arrayElement(?, place_in_list) AS up_to
+			SELECT service, time, id, label, score, symptom, model_version, source, post_id, author, '', lang, '',
+				reply_to, repost_of, m.place, official_author, 0, revision, counted_at, mentions_partition, mentions_offset,
+				received_at, bitOr(bitShiftLeft(toUInt64(up_to), 1), 1)
+			FROM mentions AS m FINAL
+			WHERE post_id IN (?) AND place_in_list > 0 AND revision <= up_to AND text != ''`, sources, ids, revisions, ids)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// InsertSourceMinutes writes denominators.
+func (s *Store) InsertSourceMinutes(ctx context.Context, rows []SourceMinute) error {
+	return insert(ctx, s, "source_minutes (source, minute, posts_partition, first_offset, posts, deletes, unreadable, version)",
+		rows, func(b driver.Batch, r *SourceMinute) error {
+			c := r.outcry
+			return b.Append(c.GetSource(), time.Unix(c.GetMinute()*60, 0).UTC(), uint16(r.PostsPartition), r.FirstOffset,
+				uint64(c.GetPosts()), uint64(c.GetDeletes()), uint64(c.GetUnreadable()), r.Version)
+		})
+}
+
+// InsertSpikeWindows writes what was observed and expected.
+func (s *Store) InsertSpikeWindows(ctx context.Context, rows []SpikeWindow) error {
+	return insert(ctx, s, `spike_windows (service, window_end, window_seconds, observed, expected, lower, upper, threshold, score, alarm,
+		history_minutes, version)`, rows, func(b driver.Batch, r *SpikeWindow) error {
+		return b.Append(r.Service, r.End, uint32(r.Window.Seconds()), uint64(r.Observed), r.Expected, r.Lower, r.Upper, r.Threshold,
+			r.Score, r.Alarm, uint32(r.HistoryMinutes), r.Version)
+	})
+}
+
+// InsertIncidents writes the state of incidents and the change that led to it.
+func (s *Store) InsertIncidents(ctx context.Context, rows []Incident) error {
+	err := insert(ctx, s, "incident_events (incident, service, revision, at, state, severity, people, explanation, actor, version)",
+		rows, func(b driver.Batch, r *Incident) error {
+			return b.Append(r.GetId(), r.GetService(), uint64(r.GetRevision()), micros(r.GetDecidedAtUs()), r.GetState().Name(),
+				r.GetSeverity().Name(), uint64(r.GetPeople()), r.GetExplanation(), r.Actor, r.Version)
+		})
+	if err != nil {
+		return err
+	}
+	return insert(ctx, s, `incidents (id, service, state, severity, started_at, detected_at, confirmed_at, recovering_at, resolved_at,
+		official_at, lead_seconds, decided_at, revision, people, peak_per_minute, expected_per_minute, symptoms, places, languages,
+		sources, root, consequences, confidence, explanation, evidence, official_text, official_url, version)`,
+		rows, func(b driver.Batch, r *Incident) error {
+			symptoms := map[string]uint64{}
+			for _, c := range r.GetSymptoms() {
+				symptoms[c.GetSymptom().Name()] = uint64(c.GetPeople())
+			}
+			evidence := make([]uint64, 0, len(r.GetEvidence()))
+			for _, e := range r.GetEvidence() {
+				evidence = append(evidence, e.GetMentionId())
+			}
+			var lead *float64
+			if r.GetOfficialAtUs() != 0 {
+				seconds := float64(r.GetOfficialAtUs()-r.GetDetectedAtUs()) / 1e6
+				lead = &seconds
+			}
+			consequences := r.GetConsequences()
+			if consequences == nil {
+				consequences = []string{}
+			}
+			return b.Append(r.GetId(), r.GetService(), r.GetState().Name(), r.GetSeverity().Name(), micros(r.GetStartedAtUs()),
+				micros(r.GetDetectedAtUs()), optional(r.GetConfirmedAtUs()), optional(r.GetRecoveringAtUs()), optional(r.GetResolvedAtUs()),
+				optional(r.GetOfficialAtUs()), lead, micros(r.GetDecidedAtUs()), uint64(r.GetRevision()), uint64(r.GetPeople()),
+				uint64(r.GetPeakPerMinute()), r.GetExpectedPerMinute(), symptoms, counts(r.GetPlaces()), counts(r.GetLanguages()),
+				counts(r.GetSources()), r.GetRoot(), consequences, r.GetConfidence(), r.GetExplanation(), evidence,
+				r.GetOfficialText(), r.GetOfficialUrl(), r.Version)
+		})
+}
+
+// InsertState writes where a partition stands, as one block: all of it is there afterwards, or nothing.
+func (s *Store) InsertState(ctx context.Context, rows []State) error {
+	return insert(ctx, s, "aggregator_state (mentions_partition, service, next_offset, state, version)", rows,
+		func(b driver.Batch, r *State) error {
+			return b.Append(uint16(r.Partition), r.Service, r.NextOffset, string(r.State), r.Version)
+		})
+}
+
+// States returns the state rows of a partition of mentions.v1.
+func (s *Store) States(ctx context.Context, partition int) ([]State, error) {
+	var out []State
+	err := s.query(ctx, "read aggregator_state", func() { out = nil }, func(rows driver.Rows) error {
+		r := State{Partition: partition}
+		var state string
+		if err := rows.Scan(&r.Service, &r.NextOffset, &state, &r.Version); err != nil {
+			return err
+		}
+		r.State = []byte(state)
+		out = append(out, r)
+		return nil
+	}, "SELECT service, next_offset, state, version FROM aggregator_state FINAL WHERE mentions_partition = ? ORDER BY service", partition)
+	return out, err
+}
+
+// MentionsSince calls f for the mentions that a partition of mentions.v1 delivered before an offset and that count in decisions at or
+// after an event time, in the order in which decisions take them.
+func (s *Store) MentionsSince(ctx context.Context, partition int, before int64, countedSinceUS int64, f func(Mention)) error {
+	var collected []Mention
+	err := s.query(ctx, "read open windows", func() { collected = collected[:0] }, func(rows driver.Rows) error {
+		m := Mention{Mention: &outcryv1.Mention{}, Partition: partition}
+		var label, symptom string
+		var at, counted time.Time
+		err := rows.Scan(&m.Service, &at, &m.Id, &label, &m.Score, &symptom, &m.ModelVersion, &m.Source, &m.PostId, &m.Author, &m.Text,
+			&m.Lang, &m.Url, &m.ReplyTo, &m.RepostOf, &m.Place, &m.OfficialAuthor, &m.TextFingerprint, &m.Revision, &counted, &m.Offset)
+		m.TimeUs, m.CountedAtUS = at.UnixMicro(), counted.UnixMicro()
+		m.Label, m.Symptom = outcryv1.ParseLabel(label), outcryv1.ParseSymptom(symptom)
+		collected = append(collected, m)
+		return err
+	}, `SELECT service, time, id, toString(label), score, symptom, model_version, source, post_id, author, text, lang, url, reply_to,
+			repost_of, place, official_author, text_fingerprint, revision, counted_at, mentions_offset
+		FROM mentions FINAL
+		WHERE mentions_partition = ? AND mentions_offset < ? AND counted_at >= ?
+		ORDER BY counted_at, time, id`, partition, before, micros(countedSinceUS))
+	if err != nil {
+		return err
+	}
+	for _, m := range collected {
+		f(m)
+	}
+	return nil
+}
+
+// micros turns microseconds since 1970 into a time, within what a DateTime64 column can hold.
+func micros(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
+func optional(us int64) *time.Time {
+	if us == 0 {
+		return nil
+	}
+	t := micros(us)
+	return &t
+}
+
+func counts(in []*outcryv1.NameCount) map[string]uint64 {
+	out := make(map[string]uint64, len(in))
+	for _, c := range in {
+		out[c.GetName()] = uint64(c.GetPeople())
+	}
+	return out
+}

@@ -1,0 +1,224 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/pressly/goose/v3"
+
+	migrations "outcry.dev/schemas/clickhouse"
+)
+
+// Config says where ClickHouse is.
+type Config struct {
+	Address  string // host:port of the native protocol
+	Database string // empty: "default"
+	Username string // empty: "default"
+	Password string
+}
+
+func (c Config) options() *clickhouse.Options {
+	if c.Database == "" {
+		c.Database = "default"
+	}
+	return &clickhouse.Options{
+		Addr:        []string{c.Address},
+		Auth:        clickhouse.Auth{Database: c.Database, Username: c.Username, Password: c.Password},
+		DialTimeout: 5 * time.Second,
+		// Posts of a replay can lie in many months.
+		Settings:     clickhouse.Settings{"max_partitions_per_insert_block": 0},
+		MaxOpenConns: 16,
+		MaxIdleConns: 8,
+		Compression:  &clickhouse.Compression{Method: clickhouse.CompressionLZ4},
+	}
+}
+
+// Store is a pool of connections to ClickHouse. Safe for concurrent use.
+type Store struct {
+	cfg  Config
+	conn driver.Conn
+	log  *slog.Logger
+}
+
+// Open returns a Store; it connects when it is first used.
+func Open(cfg Config, log *slog.Logger) (*Store, error) {
+	conn, err := clickhouse.Open(cfg.options())
+	if err != nil {
+		return nil, fmt.Errorf("clickhouse at %s: %w", cfg.Address, err)
+	}
+	return &Store{cfg: cfg, conn: conn, log: log}, nil
+}
+
+// Close closes the connections.
+func (s *Store) Close() error { return s.conn.Close() }
+
+// Ping asks the server for its version.
+func (s *Store) Ping(ctx context.Context) (version string, err error) {
+	if err := s.conn.QueryRow(ctx, "SELECT version()").Scan(&version); err != nil {
+		return "", fmt.Errorf("clickhouse at %s: %w", s.cfg.Address, err)
+	}
+	return version, nil
+}
+
+// Migration is one migration file and whether it has been applied.
+type Migration struct {
+	Name    string
+	Applied bool
+}
+
+// Migrate creates what is missing and returns the names of the migrations that it applied. Starting several processes at once is safe.
+func (s *Store) Migrate(ctx context.Context) ([]string, error) {
+	var applied []string
+	err := s.goose(func(p *goose.Provider) error {
+		results, err := p.Up(ctx)
+		for _, r := range results {
+			applied = append(applied, r.Source.Path)
+		}
+		return err
+	})
+	return applied, err
+}
+
+// Migrations returns all migrations in their order.
+func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
+	var out []Migration
+	err := s.goose(func(p *goose.Provider) error {
+		status, err := p.Status(ctx)
+		for _, m := range status {
+			out = append(out, Migration{Name: m.Source.Path, Applied: m.State == goose.StateApplied})
+		}
+		return err
+	})
+	return out, err
+}
+
+func (s *Store) goose(f func(*goose.Provider) error) error {
+	var db *sql.DB = clickhouse.OpenDB(s.cfg.options())
+	provider, err := goose.NewProvider(goose.DialectClickHouse, db, migrations.Migrations, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return errors.Join(fmt.Errorf("read migrations: %w", err), db.Close())
+	}
+	if err := f(provider); err != nil {
+		return errors.Join(fmt.Errorf("migrate clickhouse at %s: %w", s.cfg.Address, err), provider.Close())
+	}
+	return provider.Close()
+}
+
+const (
+	retryMin = 100 * time.Millisecond
+	retryMax = 5 * time.Second
+)
+
+// insert sends rows as one batch, again and again while ClickHouse is away, until ctx ends.
+func insert[R any](ctx context.Context, s *Store, into string, rows []R, appendRow func(driver.Batch, *R) error) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		err := insertOnce(ctx, s, into, rows, appendRow)
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("insert %d rows into %s: %w", len(rows), into, err)
+		if ctx.Err() != nil || !away(err) {
+			return err
+		}
+		s.log.Warn("clickhouse is away; trying again", "address", s.cfg.Address, "in", wait, "error", err)
+		if sleep(ctx, wait) != nil {
+			return err
+		}
+	}
+}
+
+func insertOnce[R any](ctx context.Context, s *Store, into string, rows []R, appendRow func(driver.Batch, *R) error) error {
+	batch, err := s.conn.PrepareBatch(ctx, "INSERT INTO "+into)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		if err := appendRow(batch, &rows[i]); err != nil {
+			return errors.Join(err, batch.Abort())
+		}
+	}
+	return batch.Send()
+}
+
+// exec runs a statement, again and again while ClickHouse is away, until ctx ends.
+func (s *Store) exec(ctx context.Context, what, query string, args ...any) error {
+	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		err := s.conn.Exec(ctx, query, args...)
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("%s: %w", what, err)
+		if ctx.Err() != nil || !away(err) {
+			return err
+		}
+		s.log.Warn("clickhouse is away; trying again", "address", s.cfg.Address, "in", wait, "error", err)
+		if sleep(ctx, wait) != nil {
+			return err
+		}
+	}
+}
+
+// query calls scan for each row, and starts again from reset while ClickHouse is away, until ctx ends.
+func (s *Store) query(ctx context.Context, what string, reset func(), scan func(driver.Rows) error, query string, args ...any) error {
+	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		reset()
+		err := s.queryOnce(ctx, scan, query, args...)
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("%s: %w", what, err)
+		if ctx.Err() != nil || !away(err) {
+			return err
+		}
+		s.log.Warn("clickhouse is away; trying again", "address", s.cfg.Address, "in", wait, "error", err)
+		if sleep(ctx, wait) != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) queryOnce(ctx context.Context, scan func(driver.Rows) error, query string, args ...any) error {
+	rows, err := s.conn.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+	}
+	return errors.Join(rows.Err(), rows.Close())
+}
+
+// away tells that the server could not be reached or had no room for the moment, from a statement that it refuses.
+func away(err error) bool {
+	var exception *clickhouse.Exception
+	if errors.As(err, &exception) {
+		switch exception.Code {
+		case 159, 202, 209, 210, 241, 242, 252, 319, 999, 1000, 439, 394, 236: // time-outs, too many queries or parts, memory, shutting down
+			return true
+		}
+		return false
+	}
+	return !errors.Is(err, context.Canceled) && !errors.Is(err, clickhouse.ErrBatchInvalid)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
