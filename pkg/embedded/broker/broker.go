@@ -1,0 +1,106 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kfake" // the only pure-Go broker that speaks the whole protocol, groups included, and keeps a log on disk
+
+	"outcry.dev/pkg/embedded/internal/dirlock"
+)
+
+// Config says where the broker keeps its log and where it listens.
+type Config struct {
+	// DataDir holds topics, records and committed offsets over a restart. Empty keeps everything in memory, records included.
+	DataDir string
+	// Port on 127.0.0.1; 0 takes a free one.
+	Port int
+	// SyncWrites waits for the disk at every write. Without it an acknowledged record survives the death of the process,
+	// but not of the machine. Needs DataDir.
+	SyncWrites bool
+}
+
+// Validate reports everything that is wrong with the configuration.
+func (c Config) Validate() error {
+	var faults []error
+	if c.Port < 0 || c.Port > 65535 {
+		faults = append(faults, fmt.Errorf("broker port %d is outside 0 to 65535", c.Port))
+	}
+	if c.SyncWrites && c.DataDir == "" {
+		faults = append(faults, errors.New("broker has no data folder to sync writes to"))
+	}
+	return errors.Join(faults...)
+}
+
+// Broker is a running Kafka broker.
+type Broker struct {
+	cluster *kfake.Cluster
+	addrs   []string
+	lock    *dirlock.Lock // nil in memory
+	close   sync.Once
+	err     error
+}
+
+// Start opens the log and listens. The broker answers when Start returns; it runs until Close.
+//
+// A topic exists once a client has created it: neither producing to it nor asking for it makes one.
+func Start(cfg Config, log *slog.Logger) (*Broker, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	options := []kfake.Opt{
+		kfake.Ports(cfg.Port),
+		kfake.ClusterID("outcry"),
+		kfake.WithLogger(logger{log}),
+		kfake.BrokerConfigs(settings),
+	}
+	b := &Broker{}
+	if cfg.DataDir != "" {
+		lock, err := dirlock.Acquire(cfg.DataDir)
+		if err != nil {
+			return nil, fmt.Errorf("start the embedded broker: %w", err)
+		}
+		b.lock = lock
+		options = append(options, kfake.DataDir(filepath.Join(cfg.DataDir, "log")))
+		if cfg.SyncWrites {
+			options = append(options, kfake.SyncWrites())
+		}
+	}
+	cluster, err := kfake.NewCluster(options...)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the embedded broker on 127.0.0.1:%d: %w", cfg.Port, err), b.unlock())
+	}
+	b.cluster = cluster
+	b.addrs = cluster.ListenAddrs()
+	return b, nil
+}
+
+// settings differ from Kafka's own defaults for reasons that doc.go gives.
+var settings = map[string]string{
+	"log.segment.bytes":         "8388608",    // a segment is read whole at start
+	"log.cleaner.backoff.ms":    "2147483647", // 24 days, measured from the last start: kfake's own cleaner does not survive a kill
+	"log.retention.ms":          "-1",
+	"offsets.retention.minutes": "35791394", // 68 years
+}
+
+// Addrs are the bootstrap addresses, as host:port.
+func (b *Broker) Addrs() []string { return append([]string(nil), b.addrs...) }
+
+// Close ends the connections, writes what a fast start needs, and gives the data folder free. Later calls return the first's result.
+func (b *Broker) Close() error {
+	b.close.Do(func() {
+		b.cluster.Close()
+		b.err = b.unlock()
+	})
+	return b.err
+}
+
+func (b *Broker) unlock() error {
+	if b.lock == nil {
+		return nil
+	}
+	return b.lock.Release()
+}
