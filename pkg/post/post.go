@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Limits of one post. A post beyond them is malformed.
@@ -44,8 +46,12 @@ func Parse(line []byte) (Post, error) {
 		}
 		return Post{}, fmt.Errorf("not a post: %w", err)
 	}
+	p.Normalize()
 	return p, p.Validate()
 }
+
+// Normalize brings the text into Unicode NFC, so that equal texts have equal bytes.
+func (p *Post) Normalize() { p.Text = norm.NFC.String(p.Text) }
 
 // Validate reports every field that is missing or beyond its limit.
 func (p *Post) Validate() error {
@@ -62,7 +68,7 @@ func (p *Post) Validate() error {
 	}
 	if p.CreatedAt.IsZero() {
 		missing("created_at")
-	} else if y := p.CreatedAt.Year(); y < 1990 || y > 2200 {
+	} else if y := p.CreatedAt.Year(); y < 1990 || y > 2100 {
 		faults = append(faults, fmt.Errorf("field \"created_at\" is in the year %d", y))
 	}
 	if len(p.Text) > MaxTextBytes {
