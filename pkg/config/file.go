@@ -95,7 +95,7 @@ func (w *walker) section(name string, n *yaml.Node) {
 		return // "kafka:" with nothing below it
 	case n.Kind != yaml.MappingNode:
 		if name == "" {
-			w.fault("%s: expected keys and values, such as \"data_dir: outcry-data\"", w.where(n))
+			w.fault("%s: expected keys and values, such as \"data_dir: .outcry\"", w.where(n))
 		} else {
 			w.fault("%s: %s is a section; expected keys below it", w.where(n), name)
 		}

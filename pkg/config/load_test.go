@@ -202,7 +202,7 @@ outcry.yaml:3: kafka.tls.key is "***", the mask that hides it; write the secret 
 		name: "not a mapping",
 		file: "- a\n- b\n",
 		want: `
-outcry.yaml:1: expected keys and values, such as "data_dir: outcry-data"`,
+outcry.yaml:1: expected keys and values, such as "data_dir: .outcry"`,
 	}, {
 		name: "not YAML",
 		file: "data_dir: a\n\tkafka: b\n",

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/urfave/cli/v3"
+	"go.uber.org/goleak"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// outcome is what a person sees of a command.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// call is one command line and what it finds.
+type call struct {
+	args    []string
+	stdin   string
+	environ []string
+}
+
+func (c call) run(t *testing.T) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	a := &app{stdin: strings.NewReader(c.stdin), stdout: &stdout, stderr: &stderr, environ: c.environ}
+	code := a.run(t.Context(), append([]string{"outcry"}, c.args...))
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// outcry runs a command line in this process, as main does.
+func outcry(t *testing.T, args ...string) outcome {
+	t.Helper()
+	return call{args: args}.run(t)
+}
+
+// writeFile writes a file into a new folder and returns its path.
+func writeFile(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v\n(go test ./outcry -update writes the golden files)", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got)\n%s\n(go test ./outcry -update rewrites the golden files)", path, diff)
+	}
+}
+
+// TestHelp holds what every command says of itself against the golden files, and to the form that all share.
+func TestHelp(t *testing.T) {
+	golden(t, "help/outcry.txt", outcry(t).stdout)
+	known := map[string]bool{"outcry.txt": true}
+	var visit func(path []string, c *cli.Command)
+	visit = func(path []string, c *cli.Command) {
+		for _, sub := range c.Commands {
+			here := append(append([]string{}, path...), sub.Name)
+			name := strings.Join(here, "-") + ".txt"
+			known[name] = true
+			got := outcry(t, append(here, "--help")...)
+			if got.code != exitOK || got.stderr != "" {
+				t.Errorf("%v --help: %+v", here, got)
+			}
+			if viaHelp := outcry(t, append([]string{"help"}, here...)...); viaHelp != got {
+				t.Errorf("help %v differs from %v --help: %+v", here, here, viaHelp)
+			}
+			if strings.Contains(sub.Usage, "\n") || len(sub.Usage) > 90 || strings.HasSuffix(sub.Usage, ".") {
+				t.Errorf("%v: the purpose must be one short line: %q", here, sub.Usage)
+			}
+			if name != "version.txt" && !strings.Contains(sub.Description, "\nExample") {
+				t.Errorf("%v: no examples", here)
+			}
+			golden(t, "help/"+name, got.stdout)
+			visit(here, sub)
+		}
+	}
+	visit(nil, (&app{}).root())
+	files, err := os.ReadDir("testdata/help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !known[f.Name()] {
+			t.Errorf("testdata/help/%s belongs to no command", f.Name())
+		}
+	}
+}
+
+func TestTeaches(t *testing.T) {
+	bare := outcry(t)
+	if bare.code != exitOK || bare.stderr != "" {
+		t.Errorf("%+v", bare)
+	}
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}} {
+		if got := outcry(t, args...); got != bare {
+			t.Errorf("outcry %v differs from outcry: %+v", args, got)
+		}
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for _, tt := range []struct {
+		line string
+		want string
+	}{
+		{"confg", `unknown command "confg"; the nearest known one is config` + "\nTry: outcry --help"},
+		{"confg print --frmat x", `unknown command "confg"; the nearest known one is config` + "\nTry: outcry --help"},
+		{"config chekc", `unknown command "chekc"; the nearest known one is check` + "\nTry: outcry config --help"},
+		{"help config prnt", `unknown command "prnt"; the nearest known one is print` + "\nTry: outcry config --help"},
+		{"config print --defalts", "unknown option --defalts; the nearest known one is --defaults\nTry: outcry config print --help"},
+		{"version --confg x", "unknown option --confg; the nearest known one is --config\nTry: outcry version --help"},
+		{"version --config", "option --config needs a value\nTry: outcry version --help"},
+		{"version x", "unexpected argument \"x\": expected only options\nTry: outcry version --help"},
+		{"config print --defaults=maybe", "option --defaults does not take \"maybe\": parse error\nTry: outcry config print --help"},
+		{"config check --log-level loud", "--log-level is \"loud\"; expected debug, info, warn or error\nTry: outcry config check --help"},
+	} {
+		got := outcry(t, strings.Fields(tt.line)...)
+		if diff := cmp.Diff(outcome{exitUsage, "", "outcry: " + tt.want + "\n"}, got, cmp.AllowUnexported(outcome{})); diff != "" {
+			t.Errorf("outcry %s (-want +got)\n%s", tt.line, diff)
+		}
+	}
+}
+
+func TestInterruptedCommandSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stderr bytes.Buffer
+	a := &app{stderr: &stderr}
+	if code := a.exitCode(ctx, ctx.Err()); code != exitInterrupted || stderr.String() != "outcry: interrupted\n" {
+		t.Errorf("%d %q", code, stderr.String())
+	}
+	stderr.Reset()
+	if code := a.exitCode(t.Context(), context.Canceled); code != exitFailure {
+		t.Errorf("a cancellation that nobody asked for is a failure, not %d", code)
+	}
+}
