@@ -1,0 +1,160 @@
+package chart
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Chart is what is known of one service between two times.
+type Chart struct {
+	Title string
+	// From and To bound the time axis.
+	From, To time.Time
+	// Step is the length of each point's interval.
+	Step   time.Duration
+	Points []Point
+	// Alarms are stretches of time in which what was seen was too much to be chance.
+	Alarms []Span
+	Marks  []Mark
+	// Source says where the numbers come from, for whoever sees the picture alone.
+	Source string
+}
+
+// Point is one step.
+type Point struct {
+	// Start of the step; points are in its order.
+	Start time.Time
+	// People who complained within the step.
+	People int
+	// Band is nil where nothing is known of what to expect.
+	Band *Band
+}
+
+// Band is the number of people that is nothing unusual.
+type Band struct{ Lower, Upper float64 }
+
+// Span is a stretch of time.
+type Span struct{ From, To time.Time }
+
+// MarkKind says what happened at a mark; it decides its colour.
+type MarkKind string
+
+// Kinds of marks.
+const (
+	Started   MarkKind = "started"
+	Detected  MarkKind = "detected"
+	Confirmed MarkKind = "confirmed"
+	Official  MarkKind = "official"
+	Resolved  MarkKind = "resolved"
+)
+
+// Mark is one moment.
+type Mark struct {
+	Time  time.Time
+	Kind  MarkKind
+	Label string
+}
+
+// Options say for where the chart is drawn.
+type Options struct {
+	// Width in pixels, 320 to 2000; others are brought into that range.
+	Width int
+	// Standalone charts carry their own style and background.
+	Standalone bool
+	// ID is put before the ids in the SVG, so that a page can hold several charts. Only letters, digits, "-" and "_" are kept.
+	ID string
+}
+
+// Unit says what is counted in one step of a chart.
+func Unit(step time.Duration) string {
+	return "people complaining per " + stepName(step) + ", not users affected"
+}
+
+func stepName(step time.Duration) string {
+	for _, u := range []struct {
+		length time.Duration
+		name   string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		if n := step / u.length; n > 0 && step%u.length == 0 {
+			if n == 1 {
+				return u.name
+			}
+			return fmt.Sprintf("%d %ss", n, u.name)
+		}
+	}
+	return step.String()
+}
+
+// Description says in words what the chart shows, for those who cannot see it.
+func (c *Chart) Description() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "From %s to %s UTC.", stamp(c.From), stamp(c.To))
+	peak := -1
+	lower, upper := math.Inf(1), 0.0
+	for i, p := range c.Points {
+		if peak < 0 || p.People > c.Points[peak].People {
+			peak = i
+		}
+		if p.Band != nil {
+			lower, upper = min(lower, finite(p.Band.Lower)), max(upper, finite(p.Band.Upper))
+		}
+	}
+	switch {
+	case peak < 0 || c.Points[peak].People == 0:
+		b.WriteString(" Nobody complained.")
+	default:
+		fmt.Fprintf(&b, " At most %s people per %s complained, at %s.",
+			thousands(c.Points[peak].People), stepName(c.Step), stamp(c.Points[peak].Start))
+	}
+	if upper > 0 {
+		fmt.Fprintf(&b, " Expected were %s to %s.", short(lower), short(upper))
+	}
+	for i, a := range c.Alarms {
+		if i == 3 {
+			fmt.Fprintf(&b, " And %d more stretches of alarm.", len(c.Alarms)-i)
+			break
+		}
+		fmt.Fprintf(&b, " Alarm from %s to %s.", stamp(a.From), stamp(a.To))
+	}
+	for _, m := range c.Marks {
+		fmt.Fprintf(&b, " %s: %s.", stamp(m.Time), m.Label)
+	}
+	return b.String()
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
+
+// dates names the days of a stretch of time, whose end is exclusive.
+func dates(from, to time.Time) string {
+	first, last := from.UTC().Format("2 January 2006"), to.UTC().Add(-1).Format("2 January 2006")
+	if first == last || !to.After(from) {
+		return first
+	}
+	return first + " to " + last
+}
+
+func short(x float64) string {
+	if x < 10 && x != math.Trunc(x) {
+		return fmt.Sprintf("%.1f", x)
+	}
+	return thousands(int(math.Round(x)))
+}
+
+// thousands groups digits: 12,400.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// finite makes numbers that cannot be drawn 0.
+func finite(x float64) float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) || x < 0 {
+		return 0
+	}
+	return x
+}

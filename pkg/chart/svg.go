@@ -1,0 +1,302 @@
+package chart
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/xml"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Style is the style sheet of charts. A page that shows charts includes it and may set its custom properties (--chart-…) otherwise.
+//
+//go:embed chart.css
+var Style string
+
+// SVG draws the chart.
+func SVG(c Chart, o Options) []byte {
+	d := drawing{c: c, width: float64(min(max(o.Width, 320), 2000)), id: safeID(o.ID)}
+	d.layout()
+	d.open(o.Standalone)
+	d.alarms()
+	d.grid()
+	d.band()
+	d.people()
+	d.marks()
+	d.legend()
+	d.w.WriteString("</svg>\n")
+	return d.w.Bytes()
+}
+
+const (
+	fontSize   = 12.0
+	charWidth  = 6.9 // of the widest usual sans-serif at that size, on average over digits and letters
+	laneHeight = 18.0
+)
+
+type drawing struct {
+	c     Chart
+	w     bytes.Buffer
+	id    string
+	width float64
+
+	height                   float64
+	left, right, top, bottom float64 // of the plot
+	values                   []float64
+	times                    []time.Time
+	timeLabels               []string
+	placed                   []placedMark // in the order of time
+	legendItems              []legendItem
+	legendRows               int
+}
+
+type legendItem struct {
+	class, text string
+	x           float64
+	row         int
+}
+
+func (d *drawing) layout() {
+	slices.SortStableFunc(d.c.Marks, func(a, b Mark) int { return a.Time.Compare(b.Time) })
+	narrow := d.width < 600
+	top := 5.0 // one person is not a peak
+	for _, p := range d.c.Points {
+		top = max(top, float64(p.People))
+		if p.Band != nil {
+			top = max(top, finite(p.Band.Upper))
+		}
+	}
+	d.values = valueTicks(top, 4)
+	d.left = 14 + charWidth*float64(len(thousands(int(d.values[len(d.values)-1]))))
+	d.right = d.width - 14
+	room := 84.0
+	if narrow {
+		room = 62
+	}
+	d.times, d.timeLabels = timeTicks(d.c.From, d.c.To, int((d.right-d.left)/room))
+
+	var marks []placedMark
+	for _, m := range d.c.Marks {
+		if !m.Time.Before(d.c.From) && !m.Time.After(d.c.To) {
+			marks = append(marks, placedMark{Mark: m, x: d.x(m.Time)})
+		}
+	}
+	var lanes int
+	d.placed, lanes = placeMarks(marks, d.left, d.right)
+	d.placeLegend()
+	d.top = 46 + laneHeight*float64(d.legendRows) + laneHeight*float64(lanes) + 6
+	d.bottom = d.top + math.Round(min(300, max(190, d.width*0.3)))
+	d.height = d.bottom + 50
+}
+
+func (d *drawing) placeLegend() {
+	items := []legendItem{{class: "people", text: "people complaining"}}
+	if slices.ContainsFunc(d.c.Points, func(p Point) bool { return p.Band != nil }) {
+		items = append(items, legendItem{class: "band", text: "expected"})
+	}
+	if len(d.c.Alarms) > 0 {
+		items = append(items, legendItem{class: "alarm", text: "alarm"})
+	}
+	x, row := d.left, 0
+	for i := range items {
+		length := 20 + charWidth*float64(len(items[i].text)) + 14
+		if x+length > d.right && x > d.left {
+			x, row = d.left, row+1
+		}
+		items[i].x, items[i].row = x, row
+		x += length
+	}
+	d.legendItems, d.legendRows = items, row+1
+}
+
+// x of a time, kept within the plot.
+func (d *drawing) x(t time.Time) float64 {
+	span := d.c.To.Sub(d.c.From)
+	if span <= 0 {
+		return d.left
+	}
+	share := float64(t.Sub(d.c.From)) / float64(span)
+	return d.left + min(max(share, 0), 1)*(d.right-d.left)
+}
+
+func (d *drawing) y(v float64) float64 {
+	return d.bottom - min(finite(v)/d.values[len(d.values)-1], 1)*(d.bottom-d.top)
+}
+
+func (d *drawing) open(standalone bool) {
+	d.printf(`<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" aria-labelledby="%s-title %s-desc" `+
+		`viewBox="0 0 %s %s" width="%s" height="%s">`+"\n", d.id, d.id, num(d.width), num(d.height), num(d.width), num(d.height))
+	d.printf("<title id=\"%s-title\">%s: %s</title>\n", d.id, escape(d.c.Title), Unit(d.c.Step))
+	d.printf("<desc id=\"%s-desc\">%s</desc>\n", d.id, escape(d.c.Description()))
+	if standalone {
+		d.printf("<style>%s</style>\n<rect class=\"chart-ground\" width=\"100%%\" height=\"100%%\"/>\n", escape(Style))
+	}
+	d.printf("<text class=\"chart-title\" x=\"%s\" y=\"20\">%s</text>\n", num(d.left), escape(d.c.Title))
+	d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"38\">%s</text>\n", num(d.left), Unit(d.c.Step))
+}
+
+func (d *drawing) alarms() {
+	for _, a := range d.c.Alarms {
+		from, to := d.x(a.From), d.x(a.To)
+		if !a.To.After(d.c.From) || !a.From.Before(d.c.To) {
+			continue
+		}
+		d.printf("<rect class=\"chart-alarm\" x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\"/>\n",
+			num(from), num(d.top), num(max(to-from, 1)), num(d.bottom-d.top))
+	}
+}
+
+func (d *drawing) grid() {
+	d.w.WriteString("<g class=\"chart-axis\">\n")
+	for _, v := range d.values {
+		y := d.y(v)
+		d.printf("<line x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\"/><text x=\"%s\" y=\"%s\" text-anchor=\"end\">%s</text>\n",
+			num(d.left), num(y), num(d.right), num(y), num(d.left-6), num(y+4), thousands(int(v)))
+	}
+	for i, t := range d.times {
+		x, anchor := d.x(t), "middle"
+		half := charWidth * float64(len(d.timeLabels[i])) / 2
+		switch {
+		case x-half < 0:
+			anchor = "start"
+		case x+half > d.width:
+			anchor = "end"
+		}
+		d.printf("<line class=\"chart-tick\" x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\"/><text x=\"%s\" y=\"%s\" text-anchor=\"%s\">%s</text>\n",
+			num(x), num(d.bottom), num(x), num(d.bottom+4), num(x), num(d.bottom+18), anchor, d.timeLabels[i])
+	}
+	d.w.WriteString("</g>\n")
+	source := dates(d.c.From, d.c.To) + ", times in UTC. " + d.c.Source
+	d.printf("<text class=\"chart-source\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.left), num(d.bottom+40),
+		escape(cut(source, int((d.right-d.left)/(charWidth*0.88)))))
+}
+
+// middle of a point's step on the time axis.
+func (d *drawing) middle(p Point) float64 { return d.x(p.Start.Add(d.c.Step / 2)) }
+
+// band fills between the bounds, apart for each stretch of steps that have one.
+func (d *drawing) band() {
+	for i := 0; i < len(d.c.Points); {
+		if d.c.Points[i].Band == nil {
+			i++
+			continue
+		}
+		j := i
+		for j < len(d.c.Points) && d.c.Points[j].Band != nil {
+			j++
+		}
+		var path strings.Builder
+		stretch := d.c.Points[i:j]
+		edge := func(p Point, v float64, command string) {
+			// A step is as wide as it is, so that a single one is seen.
+			fmt.Fprintf(&path, "%s%s %sH%s", command, num(d.x(p.Start)), num(d.y(v)), num(d.x(p.Start.Add(d.c.Step))))
+		}
+		back := func(p Point, v float64) {
+			fmt.Fprintf(&path, "L%s %sH%s", num(d.x(p.Start.Add(d.c.Step))), num(d.y(v)), num(d.x(p.Start)))
+		}
+		for n, p := range stretch {
+			if n == 0 {
+				edge(p, p.Band.Upper, "M")
+			} else if num(d.y(p.Band.Upper)) != num(d.y(stretch[n-1].Band.Upper)) || n == len(stretch)-1 {
+				edge(p, p.Band.Upper, "L")
+			}
+		}
+		for n := len(stretch) - 1; n >= 0; n-- {
+			p := stretch[n]
+			if n == len(stretch)-1 || n == 0 || num(d.y(p.Band.Lower)) != num(d.y(stretch[n+1].Band.Lower)) {
+				back(p, p.Band.Lower)
+			}
+		}
+		d.printf("<path class=\"chart-band\" d=\"%sZ\"/>\n", path.String())
+		i = j
+	}
+}
+
+func (d *drawing) people() {
+	if len(d.c.Points) == 0 {
+		d.printf("<text class=\"chart-empty\" x=\"%s\" y=\"%s\" text-anchor=\"middle\">nothing was heard in this time</text>\n",
+			num((d.left+d.right)/2), num((d.top+d.bottom)/2))
+		return
+	}
+	var line strings.Builder
+	points := d.c.Points
+	for i, p := range points {
+		// Along a level stretch its ends are enough.
+		if i > 0 && i < len(points)-1 && p.People == points[i-1].People && p.People == points[i+1].People {
+			continue
+		}
+		command := "L"
+		if i == 0 {
+			command = "M"
+		}
+		fmt.Fprintf(&line, "%s%s %s", command, num(d.middle(p)), num(d.y(float64(p.People))))
+	}
+	first, last := d.middle(points[0]), d.middle(points[len(points)-1])
+	d.printf("<path class=\"chart-area\" d=\"%sL%s %sH%sZ\"/>\n", line.String(), num(last), num(d.bottom), num(first))
+	d.printf("<path class=\"chart-line\" d=\"%s\"/>\n", line.String())
+}
+
+func (d *drawing) marks() {
+	for _, m := range d.placed {
+		d.printf("<g class=\"chart-mark chart-%s\">", safeID(string(m.Kind)))
+		y := d.top
+		if m.lane >= 0 {
+			y = d.top - 8 - laneHeight*float64(m.lane)
+			x, anchor := m.x+labelGap, "start"
+			if m.before {
+				x, anchor = m.x-labelGap, "end"
+			}
+			d.printf("<text x=\"%s\" y=\"%s\" text-anchor=\"%s\">%s</text>", num(x), num(y), anchor, escape(m.text()))
+			y -= 10
+		}
+		d.printf("<line x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\"/></g>\n", num(m.x), num(y), num(m.x), num(d.bottom))
+	}
+}
+
+func (d *drawing) legend() {
+	d.w.WriteString("<g class=\"chart-legend\" aria-hidden=\"true\">\n")
+	for _, i := range d.legendItems {
+		y := 58 + laneHeight*float64(i.row)
+		d.printf("<rect class=\"chart-key-%s\" x=\"%s\" y=\"%s\" width=\"14\" height=\"10\" rx=\"2\"/><text x=\"%s\" y=\"%s\">%s</text>\n",
+			i.class, num(i.x), num(y-9), num(i.x+20), num(y), i.text)
+	}
+	d.w.WriteString("</g>\n")
+}
+
+func (d *drawing) printf(format string, args ...any) { fmt.Fprintf(&d.w, format, args...) }
+
+// num writes a coordinate with at most one decimal.
+func num(x float64) string {
+	s := fmt.Sprintf("%.1f", x)
+	return strings.TrimSuffix(s, ".0")
+}
+
+func escape(s string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(s)) // a strings.Builder does not fail
+	return b.String()
+}
+
+func safeID(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return -1
+	}, s)
+	if s == "" {
+		return "chart"
+	}
+	return s
+}
+
+func cut(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n || n < 2 {
+		return s
+	}
+	return string(r[:n-1]) + "…"
+}

@@ -1,0 +1,416 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	outcryv1 "outcry.dev/schemas/outcry/v1"
+)
+
+// ErrUnavailable says that ClickHouse could not be reached or had no room for the moment: the same question may be answered later.
+var ErrUnavailable = errors.New("clickhouse is not available")
+
+// ask runs a query once. Somebody waits for the answer, so unlike query it does not try again.
+func (s *Store) ask(ctx context.Context, what string, scan func(driver.Rows) error, query string, args ...any) error {
+	err := s.queryOnce(ctx, scan, query, args...)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && away(err), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w at %s: %w", what, ErrUnavailable, s.cfg.Address, err)
+	default:
+		return fmt.Errorf("%s: %w", what, err)
+	}
+}
+
+// LatestTime returns the end of the latest minute of event time that the tables know of, or the zero time where they know none.
+// With a service it is the latest minute in which that service was mentioned.
+func (s *Store) LatestTime(ctx context.Context, service string) (time.Time, error) {
+	query, args := "SELECT max(minute) FROM source_minutes", []any(nil)
+	if service != "" {
+		query, args = "SELECT max(minute) FROM service_minutes WHERE service = ?", []any{service}
+	}
+	var latest time.Time
+	err := s.ask(ctx, "read the latest time", func(rows driver.Rows) error { return rows.Scan(&latest) }, query, args...)
+	if err != nil || latest.Unix() <= 0 { // max of nothing is 1970
+		return time.Time{}, err
+	}
+	return latest.UTC().Add(time.Minute), nil
+}
+
+// Activity is how much was said of a service.
+type Activity struct {
+	Service string
+	// People are distinct authors of outage mentions, reposts left out.
+	People int
+	// Mentions of any label, reposts included.
+	Mentions int
+}
+
+// Activity returns what was said of each service in [from, to), in the order of their ids, without the services that nobody mentioned.
+func (s *Store) Activity(ctx context.Context, from, to time.Time) ([]Activity, error) {
+	var out []Activity
+	err := s.ask(ctx, "read the activity of all services", func(rows driver.Rows) error {
+		var a Activity
+		var people, mentions uint64
+		err := rows.Scan(&a.Service, &people, &mentions)
+		a.People, a.Mentions = int(people), int(mentions)
+		out = append(out, a)
+		return err
+	}, `SELECT service, uniqExactMergeIf(people, label = 'outage' AND NOT repost), uniqExactMerge(posts)
+		FROM service_minutes
+		WHERE minute >= ? AND minute < ?
+		GROUP BY service
+		ORDER BY service`, from.UTC(), to.UTC())
+	return out, err
+}
+
+// Ingested returns the number of posts of all sources in [from, to).
+func (s *Store) Ingested(ctx context.Context, from, to time.Time) (int, error) {
+	var posts uint64
+	err := s.ask(ctx, "read how much was ingested", func(rows driver.Rows) error { return rows.Scan(&posts) },
+		"SELECT sum(posts) FROM source_minutes FINAL WHERE minute >= ? AND minute < ?", from.UTC(), to.UTC())
+	return int(posts), err
+}
+
+// Point is one step of a series.
+type Point struct {
+	// Start of the step.
+	Start time.Time
+	// People are distinct authors of outage mentions within the step, reposts left out.
+	People int
+	// Mentions of any label, reposts included.
+	Mentions int
+	// Ingested posts of all sources, whatever they are about.
+	Ingested int
+	// Expected is nil where no baseline was computed.
+	Expected *Expectation
+}
+
+// Expectation is how many people a baseline expects in a step: between Lower and Upper where nothing is unusual.
+type Expectation struct{ Expected, Lower, Upper float64 }
+
+// Series returns the steps that begin in [from, to), without gaps. Step is a whole number of minutes; steps begin at its multiples
+// since 1970-01-01 UTC.
+//
+// Baselines are kept by minute. For a longer step the expectations of its minutes are added and the half-widths of their bands are
+// added as roots of sums of squares, as for independent minutes; minutes without a baseline count as the mean of those with one.
+func (s *Store) Series(ctx context.Context, service string, from, to time.Time, step time.Duration) ([]Point, error) {
+	if step < time.Minute || step%time.Minute != 0 {
+		return nil, fmt.Errorf("a series has no step of %s: it must be whole minutes", step)
+	}
+	from, to = from.UTC().Truncate(step), to.UTC()
+	n := int((to.Sub(from) + step - 1) / step)
+	if n <= 0 {
+		return nil, nil
+	}
+	to = from.Add(time.Duration(n) * step)
+	points := make([]Point, n)
+	for i := range points {
+		points[i].Start = from.Add(time.Duration(i) * step)
+	}
+	first, seconds := from.Unix(), int64(step/time.Second)
+
+	err := s.ask(ctx, "read the series of "+service, func(rows driver.Rows) error {
+		var i int64
+		var people, mentions uint64
+		if err := rows.Scan(&i, &people, &mentions); err != nil {
+			return err
+		}
+		points[i].People, points[i].Mentions = int(people), int(mentions)
+		return nil
+	}, `SELECT toInt64(intDiv(toUnixTimestamp(minute) - ?, ?)) AS i,
+			uniqExactMergeIf(people, label = 'outage' AND NOT repost), uniqExactMerge(posts)
+		FROM service_minutes
+		WHERE service = ? AND minute >= ? AND minute < ?
+		GROUP BY i`, first, seconds, service, from, to)
+	if err != nil {
+		return nil, err
+	}
+
+	err = s.ask(ctx, "read how much was ingested", func(rows driver.Rows) error {
+		var i int64
+		var posts uint64
+		if err := rows.Scan(&i, &posts); err != nil {
+			return err
+		}
+		points[i].Ingested = int(posts)
+		return nil
+	}, `SELECT toInt64(intDiv(toUnixTimestamp(minute) - ?, ?)) AS i, sum(posts)
+		FROM source_minutes FINAL
+		WHERE minute >= ? AND minute < ?
+		GROUP BY i`, first, seconds, from, to)
+	if err != nil {
+		return nil, err
+	}
+
+	err = s.ask(ctx, "read what was expected of "+service, func(rows driver.Rows) error {
+		var i int64
+		var minutes uint64
+		var expected, below, above float64
+		if err := rows.Scan(&i, &minutes, &expected, &below, &above); err != nil {
+			return err
+		}
+		scale := step.Minutes() / float64(minutes)
+		expected *= scale
+		points[i].Expected = &Expectation{
+			Expected: expected,
+			Lower:    max(0, expected-math.Sqrt(below*scale)),
+			Upper:    expected + math.Sqrt(above*scale),
+		}
+		return nil
+	}, `SELECT toInt64(intDiv(toUnixTimestamp(window_end) - 60 - ?, ?)) AS i, count(), sum(expected),
+			sum(pow(expected - lower, 2)), sum(pow(upper - expected, 2))
+		FROM spike_windows FINAL
+		WHERE service = ? AND window_seconds = 60 AND window_end > ? AND window_end <= ? AND toSecond(window_end) = 0
+		GROUP BY i`, first, seconds, service, from, to)
+	return points, err
+}
+
+// maxAlarms bounds the answer of Alarms; a week of alarms without pause in every window has 40,320 minutes.
+const maxAlarms = 50_000
+
+// Alarms returns the windows that justify an alarm and overlap [from, to): for each length and minute the last one, shortest windows
+// first, then in the order of their ends.
+func (s *Store) Alarms(ctx context.Context, service string, from, to time.Time) ([]SpikeWindow, error) {
+	var out []SpikeWindow
+	err := s.ask(ctx, "read the alarms of "+service, func(rows driver.Rows) error {
+		w := SpikeWindow{Service: service, Alarm: true}
+		var seconds, history uint32
+		var observed uint64
+		err := rows.Scan(&w.End, &seconds, &observed, &w.Expected, &w.Lower, &w.Upper, &w.Threshold, &w.Score, &history)
+		w.End, w.Window = w.End.UTC(), time.Duration(seconds)*time.Second
+		w.Observed, w.HistoryMinutes = int(observed), int(history)
+		out = append(out, w)
+		return err
+	}, `SELECT window_end, window_seconds, observed, expected, lower, upper, threshold, score, history_minutes
+		FROM spike_windows FINAL
+		WHERE service = ? AND alarm AND window_end > ? AND window_end < ? AND window_end - window_seconds < ?
+		ORDER BY window_seconds, window_end DESC
+		LIMIT 1 BY window_seconds, toStartOfMinute(window_end)
+		LIMIT ?`, service, from.UTC(), to.UTC().Add(time.Hour), to.UTC(), maxAlarms)
+	slices.SortFunc(out, func(a, b SpikeWindow) int {
+		if a.Window != b.Window {
+			return int(a.Window - b.Window)
+		}
+		return a.End.Compare(b.End)
+	})
+	return out, err
+}
+
+// IncidentKey is where an incident stands in the order of Incidents.
+type IncidentKey struct {
+	DetectedAtUS int64
+	ID           string
+}
+
+// IncidentFilter chooses incidents; what is not set does not restrict.
+type IncidentFilter struct {
+	ID       string
+	Services []string
+	States   []outcryv1.Incident_State
+	// From and To choose the incidents that lasted at some time in [From, To).
+	From, To time.Time
+	// After continues behind the incident with that key.
+	After *IncidentKey
+	// Limit is the most that is returned, at least 1.
+	Limit int
+}
+
+// Incidents returns the latest state of incidents, those detected last first, without the texts of their evidence: see EvidenceTexts.
+func (s *Store) Incidents(ctx context.Context, f IncidentFilter) ([]*outcryv1.Incident, error) {
+	where, args := []string{"1"}, []any(nil)
+	and := func(condition string, values ...any) {
+		where, args = append(where, condition), append(args, values...)
+	}
+	if f.ID != "" {
+		and("id = ?", f.ID)
+	}
+	if len(f.Services) > 0 {
+		and("service IN (?)", f.Services)
+	}
+	if len(f.States) > 0 {
+		names := make([]string, len(f.States))
+		for i, state := range f.States {
+			names[i] = state.Name()
+		}
+		and("toString(state) IN (?)", names)
+	}
+	if !f.From.IsZero() {
+		and("(resolved_at IS NULL OR resolved_at >= fromUnixTimestamp64Micro(?, 'UTC'))", f.From.UnixMicro())
+	}
+	if !f.To.IsZero() {
+		and("started_at < fromUnixTimestamp64Micro(?, 'UTC')", f.To.UnixMicro())
+	}
+	if f.After != nil {
+		and("(toUnixTimestamp64Micro(detected_at), id) < (?, ?)", f.After.DetectedAtUS, f.After.ID)
+	}
+	var out []*outcryv1.Incident
+	err := s.ask(ctx, "read incidents", func(rows driver.Rows) error {
+		i, err := scanIncident(rows)
+		out = append(out, i)
+		return err
+	}, `SELECT id, service, toString(state), toString(severity), started_at, detected_at, confirmed_at, recovering_at, resolved_at,
+			official_at, decided_at, revision, people, peak_per_minute, expected_per_minute, symptoms, places, languages, sources, root,
+			consequences, confidence, explanation, evidence, official_text, official_url
+		FROM incidents_current
+		WHERE `+strings.Join(where, " AND ")+`
+		ORDER BY detected_at DESC, id DESC
+		LIMIT ?`, append(args, max(1, f.Limit))...)
+	return out, err
+}
+
+func scanIncident(rows driver.Rows) (*outcryv1.Incident, error) {
+	i := &outcryv1.Incident{}
+	var state, severity string
+	var started, detected, decided time.Time
+	var confirmed, recovering, resolved, official *time.Time
+	var revision, people, peak uint64
+	var symptoms, places, languages, sources map[string]uint64
+	var evidence []uint64
+	err := rows.Scan(&i.Id, &i.Service, &state, &severity, &started, &detected, &confirmed, &recovering, &resolved, &official, &decided,
+		&revision, &people, &peak, &i.ExpectedPerMinute, &symptoms, &places, &languages, &sources, &i.Root, &i.Consequences,
+		&i.Confidence, &i.Explanation, &evidence, &i.OfficialText, &i.OfficialUrl)
+	if err != nil {
+		return nil, err
+	}
+	i.State = outcryv1.Incident_State(outcryv1.Incident_State_value["STATE_"+strings.ToUpper(state)])
+	i.Severity = outcryv1.Incident_Severity(outcryv1.Incident_Severity_value["SEVERITY_"+strings.ToUpper(severity)])
+	i.StartedAtUs, i.DetectedAtUs, i.DecidedAtUs = started.UnixMicro(), detected.UnixMicro(), decided.UnixMicro()
+	i.ConfirmedAtUs, i.RecoveringAtUs = known(confirmed), known(recovering)
+	i.ResolvedAtUs, i.OfficialAtUs = known(resolved), known(official)
+	i.Revision, i.People, i.PeakPerMinute = int64(revision), int64(people), int64(peak)
+	i.Places, i.Languages, i.Sources = byPeople(places), byPeople(languages), byPeople(sources)
+	for _, c := range byPeople(symptoms) {
+		i.Symptoms = append(i.Symptoms, &outcryv1.SymptomCount{Symptom: outcryv1.ParseSymptom(c.GetName()), People: c.GetPeople()})
+	}
+	for _, id := range evidence {
+		i.Evidence = append(i.Evidence, &outcryv1.Evidence{MentionId: id})
+	}
+	return i, nil
+}
+
+// known is the inverse of optional.
+func known(t *time.Time) int64 {
+	if t == nil {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// byPeople is the inverse of counts, those with most people first.
+func byPeople(in map[string]uint64) []*outcryv1.NameCount {
+	out := make([]*outcryv1.NameCount, 0, len(in))
+	for name, people := range in {
+		out = append(out, &outcryv1.NameCount{Name: name, People: int64(people)})
+	}
+	slices.SortFunc(out, func(a, b *outcryv1.NameCount) int {
+		if a.GetPeople() != b.GetPeople() {
+			return int(b.GetPeople() - a.GetPeople())
+		}
+		return strings.Compare(a.GetName(), b.GetName())
+	})
+	return out
+}
+
+// Change is one entry in the history of an incident.
+type Change struct {
+	Revision        int64
+	At              time.Time
+	State, Severity string
+	People          int
+	Explanation     string
+	Actor           string
+}
+
+// maxChanges bounds the answer of Changes.
+const maxChanges = 1000
+
+// Changes returns the history of an incident in its order, at most the first thousand entries.
+func (s *Store) Changes(ctx context.Context, incident string) ([]Change, error) {
+	var out []Change
+	err := s.ask(ctx, "read the history of incident "+incident, func(rows driver.Rows) error {
+		var c Change
+		var revision, people uint64
+		err := rows.Scan(&revision, &c.At, &c.State, &c.Severity, &people, &c.Explanation, &c.Actor)
+		c.Revision, c.People, c.At = int64(revision), int(people), c.At.UTC()
+		out = append(out, c)
+		return err
+	}, `SELECT revision, at, toString(state), toString(severity), people, explanation, actor
+		FROM incident_events FINAL
+		WHERE incident = ?
+		ORDER BY revision
+		LIMIT ?`, incident, maxChanges)
+	return out, err
+}
+
+// EvidenceTexts fills in the evidence of an incident from its mention ids and drops what has expired or was withdrawn.
+func (s *Store) EvidenceTexts(ctx context.Context, i *outcryv1.Incident) error {
+	if len(i.GetEvidence()) == 0 {
+		return nil
+	}
+	ids := make([]uint64, len(i.GetEvidence()))
+	for n, e := range i.GetEvidence() {
+		ids[n] = e.GetMentionId()
+	}
+	found := map[uint64]*outcryv1.Evidence{}
+	// Ids alone would mean reading the whole table: it is sorted by service and time.
+	from := micros(i.GetStartedAtUs()).Add(-2 * time.Hour)
+	to := micros(i.GetDecidedAtUs()).Add(2 * time.Hour)
+	err := s.mentions(ctx, "read the evidence of incident "+i.GetId(), func(e *outcryv1.Evidence) { found[e.GetMentionId()] = e },
+		"service = ? AND toStartOfMinute(time) >= ? AND toStartOfMinute(time) <= ? AND id IN (?) AND text != ''",
+		"id", len(ids), i.GetService(), from, to, ids)
+	if err != nil {
+		return err
+	}
+	i.Evidence = i.Evidence[:0]
+	for _, id := range ids {
+		if e := found[id]; e != nil {
+			i.Evidence = append(i.Evidence, e)
+		}
+	}
+	return nil
+}
+
+// LatestEvidence returns outage mentions of [from, to), reposts left out, the last one first.
+func (s *Store) LatestEvidence(ctx context.Context, service string, from, to time.Time, limit int) ([]*outcryv1.Evidence, error) {
+	var out []*outcryv1.Evidence
+	err := s.mentions(ctx, "read the latest evidence of "+service, func(e *outcryv1.Evidence) { out = append(out, e) },
+		`service = ? AND toStartOfMinute(time) >= ? AND time >= ? AND time < ?
+			AND label = 'outage' AND repost_of = '' AND text != ''`,
+		"time DESC, id", limit, service, from.UTC().Truncate(time.Minute), from.UTC(), to.UTC())
+	return out, err
+}
+
+// OfficialWords returns what the operator of a service itself said of problems in [from, to), in the order of time.
+func (s *Store) OfficialWords(ctx context.Context, service string, from, to time.Time, limit int) ([]*outcryv1.Evidence, error) {
+	var out []*outcryv1.Evidence
+	err := s.mentions(ctx, "read the official words of "+service, func(e *outcryv1.Evidence) { out = append(out, e) },
+		`service = ? AND toStartOfMinute(time) >= ? AND time >= ? AND time < ?
+			AND label = 'official' AND repost_of = '' AND text != ''`,
+		"time, id", limit, service, from.UTC().Truncate(time.Minute), from.UTC(), to.UTC())
+	return out, err
+}
+
+func (s *Store) mentions(ctx context.Context, what string, each func(*outcryv1.Evidence), where, order string, limit int, args ...any) error {
+	return s.ask(ctx, what, func(rows driver.Rows) error {
+		e := &outcryv1.Evidence{}
+		var at time.Time
+		var label, symptom string
+		err := rows.Scan(&e.Source, &e.PostId, &e.Text, &e.Url, &at, &label, &symptom, &e.Score, &e.MentionId)
+		e.TimeUs, e.Label, e.Symptom = at.UnixMicro(), outcryv1.ParseLabel(label), outcryv1.ParseSymptom(symptom)
+		each(e)
+		return err
+	}, `SELECT source, post_id, text, url, time, toString(label), symptom, score, id
+		FROM mentions FINAL
+		WHERE `+where+`
+		ORDER BY `+order+`
+		LIMIT ?`, append(args, max(1, limit))...)
+}
