@@ -47,7 +47,7 @@ func TestGapsMeanZeros(t *testing.T) {
 	every.Begin(noon)
 	gaps.Begin(noon)
 	skipped := 0
-	end := noon.Add(bursts[len(bursts)-1] + 2*time.Hour)
+	end := noon.Add(bursts[len(bursts)-1] + 2*time.Hour).Truncate(Step)
 	for at := noon.Add(Step); !at.After(end); at = at.Add(Step) {
 		o := s.at(at)
 		v := every.Step(o, false)
