@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"outcry.dev/pkg/config"
+	"outcry.dev/pkg/detect"
 )
 
 // envPrefix begins the names of the variables that belong to Outcry.
@@ -23,6 +24,7 @@ type Config struct {
 	ClickHouse ClickHouseConfig `koanf:"clickhouse" doc:"Where ClickHouse is."`
 	Catalog    CatalogConfig    `koanf:"catalog" doc:"The services listened for."`
 	Privacy    PrivacyConfig    `koanf:"privacy" doc:"How people are kept unknown."`
+	Detect     detect.Config    `koanf:"detect" doc:"When complaints are an outage."`
 }
 
 // DefaultConfig runs everything embedded, on this machine alone.
@@ -33,6 +35,7 @@ func DefaultConfig() Config {
 		Kafka:      KafkaConfig{Brokers: []string{}, Partitions: 4},
 		ClickHouse: ClickHouseConfig{Database: "outcry", Username: "default"},
 		Catalog:    CatalogConfig{Files: []string{}},
+		Detect:     detect.DefaultConfig(),
 	}
 }
 

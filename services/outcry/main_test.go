@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -162,4 +163,25 @@ func TestInterruptedCommandSaysSo(t *testing.T) {
 	if code := a.exitCode(t.Context(), context.Canceled); code != exitFailure {
 		t.Errorf("a cancellation that nobody asked for is a failure, not %d", code)
 	}
+}
+
+// readLines decodes a file of JSON lines.
+func readLines[T any](t *testing.T, path string) []T {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	var all []T
+	d := json.NewDecoder(file)
+	d.DisallowUnknownFields()
+	for d.More() {
+		var v T
+		if err := d.Decode(&v); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	return all
 }

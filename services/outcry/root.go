@@ -17,6 +17,7 @@ type commandGroup struct {
 func (a *app) root() *cli.Command {
 	groups := []commandGroup{
 		{"Look after it", []*cli.Command{
+			a.catalogCommand(),
 			a.configCommand(),
 			a.versionCommand(),
 			a.helpCommand(),
