@@ -151,11 +151,12 @@ func (d *Detector) prepare(begin int64, scale float64) {
 		d.ready.windows[k] = q
 		d.ready.clips[k] = d.base.Clip(&params, q)
 		d.ready.verdicts[k] = WindowVerdict{
-			Window:    w,
-			Expected:  q.Mean,
-			Lower:     negbin.Quantile(-1.96, q.Mean, q.Size),
-			Upper:     negbin.Quantile(1.96, q.Mean, q.Size),
-			Threshold: d.recent[k],
+			Window:         w,
+			Expected:       q.Mean,
+			Lower:          negbin.Quantile(-1.96, q.Mean, q.Size),
+			Upper:          negbin.Quantile(1.96, q.Mean, q.Size),
+			Threshold:      d.recent[k],
+			ThresholdScore: score(d.recent[k], q),
 		}
 	}
 }

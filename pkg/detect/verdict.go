@@ -15,6 +15,8 @@ type WindowVerdict struct {
 	Expected, Lower, Upper float64
 	// Threshold is the number of people from which on the window is an alarm.
 	Threshold float64
+	// ThresholdScore is the score that Threshold people have: what the false-alarm budget asks for.
+	ThresholdScore float64
 	// Score is −log10 of the probability of seeing as many people or more by chance; 0 where no more than the mean were seen.
 	Score float64
 	Alarm bool

@@ -1,0 +1,22 @@
+// Package incident turns the verdicts on one service into incidents that people can follow: suspected, confirmed, recovering, resolved;
+// or dismissed by a person.
+//
+// It exists so that one outage is one incident. An alarm opens it; only a calm that lasts closes it; an alarm soon after that reopens
+// the same one and says so. While it is open it gathers what people need to judge it: when it began, how many people, which symptoms,
+// whose word, and the posts themselves.
+//
+// # What it must never do
+//
+// Read a clock, do I/O, depend on the order of a map, or grow with the size of the outage. The same mentions and verdicts give the same
+// incidents, also when the state was saved, restored and refilled in between (MarshalBinary, NeedsSince, Restore).
+//
+// # Not obvious
+//
+// The start lies before the detection: the machine keeps the mentions of the last hour and looks back for the minute at which the rate
+// changed (Page's cumulative sum test for a Poisson rate: Page 1954; Lucas 1985).
+//
+// Distinct people are exact up to Config.MaxPeople; beyond, a hash sample of them is kept and scaled up (adaptive sampling: Flajolet 1990).
+//
+// A mention counts one person where it is labelled outage and is neither a repost, nor by an official account, nor a longer text that
+// somebody posted word for word within the last hours.
+package incident

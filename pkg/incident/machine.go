@@ -1,0 +1,373 @@
+package incident
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"outcry.dev/pkg/detect"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
+)
+
+const (
+	suspected  = outcryv1.Incident_STATE_SUSPECTED
+	confirmed  = outcryv1.Incident_STATE_CONFIRMED
+	recovering = outcryv1.Incident_STATE_RECOVERING
+	resolved   = outcryv1.Incident_STATE_RESOLVED
+	dismissed  = outcryv1.Incident_STATE_DISMISSED
+)
+
+// Machine lives the incidents of one service, one after the other. It is not safe for concurrent use.
+type Machine struct {
+	cfg     Config
+	service string
+
+	life
+
+	recent     recent
+	copies     copies
+	people     *people
+	candidates candidates
+}
+
+// life is what cannot be rebuilt from mentions. Times are event times in microseconds since 1970.
+type life struct {
+	incident *outcryv1.Incident // as last published; nil when there is none that could go on or be reopened
+
+	at           int64   // latest step
+	calmSince    int64   // 0 while it is not calm
+	opened       int64   // latest opening or reopening
+	reopenedFrom int64   // resolution that the latest reopening undid
+	publishedAt  int64   // latest publication
+	peopleThen   int64   // people when it opened
+	peak         int64   // people in a minute, highest so far
+	hourThen     int64   // people in the hour when it began to recover
+	margin       float64 // highest score so far, above the threshold's
+	why          string  // the verdict that opened or confirmed it, in words
+	endless      bool    // it lasted beyond MaxOpen: the new usual
+	muted        bool    // no incident opens until it has been calm
+}
+
+// New returns a machine without an incident. The configuration must be valid.
+func New(service string, cfg Config) *Machine {
+	return &Machine{cfg: cfg, service: service, people: newPeople(cfg.MaxPeople)}
+}
+
+// Open reports whether an incident is under way; while it is, the baseline must not learn.
+func (m *Machine) Open() bool {
+	return m.incident != nil && m.incident.State != resolved && m.incident.State != dismissed
+}
+
+// Add takes a mention of the service with any label, in order of event time and before the step that ends after it. The machine keeps
+// the mention; the caller must not change it.
+func (m *Machine) Add(x *outcryv1.Mention) {
+	m.recent.prune(x.TimeUs)
+	switch {
+	case isOfficial(x):
+		m.recent.officials = append(m.recent.officials, x)
+		if n := len(m.recent.officials); n > maxOfficials {
+			m.recent.officials = m.recent.officials[n-maxOfficials:]
+		}
+	case x.OfficialAuthor || x.RepostOf != "":
+	case x.Label == outcryv1.Label_LABEL_RECOVERED:
+		if len(m.recent.recovered) < maxRecent {
+			m.recent.recovered = append(m.recent.recovered, x)
+		}
+	case x.Label == outcryv1.Label_LABEL_OUTAGE:
+		if m.copies.seen(x) {
+			return
+		}
+		m.recent.add(x)
+		if m.incident != nil && x.TimeUs >= m.incident.StartedAtUs {
+			m.tally(x)
+		}
+	}
+}
+
+// isOfficial reports whether a mention is the operator's word about a general problem.
+func isOfficial(x *outcryv1.Mention) bool {
+	if x.RepostOf != "" {
+		return false
+	}
+	if x.OfficialAuthor {
+		return x.Label == outcryv1.Label_LABEL_OFFICIAL || x.Label == outcryv1.Label_LABEL_OUTAGE
+	}
+	return x.Label == outcryv1.Label_LABEL_OFFICIAL && x.Score >= 0.7
+}
+
+func (m *Machine) tally(x *outcryv1.Mention) {
+	m.people.add(x)
+	m.candidates.add(x)
+}
+
+// Step takes the verdict of a step of the grid, after the mentions before it. It must be called at every step while an incident is
+// open, and whenever a verdict is an alarm. It returns a copy of the incident if something worth publishing changed, else nil.
+func (m *Machine) Step(v detect.Verdict) *outcryv1.Incident {
+	m.at = v.At.UnixMicro()
+	m.recent.prune(m.at)
+	m.watchCalm(v)
+	if m.Open() {
+		return m.follow(v)
+	}
+	if m.incident != nil && m.at-m.incident.DecidedAtUs > m.cfg.ReopenWithin.Microseconds() && m.at-m.incident.ResolvedAtUs > m.cfg.ReopenWithin.Microseconds() {
+		m.incident = nil
+	}
+	if !v.Alarm || m.muted {
+		return nil
+	}
+	if m.incident != nil && m.incident.State == resolved {
+		m.reopen(v)
+	} else {
+		m.open(v)
+	}
+	return m.publish(v)
+}
+
+// watchCalm keeps since when the counts have been near what is usual, in the windows that forget fast.
+func (m *Machine) watchCalm(v detect.Verdict) {
+	calm := true
+	for _, w := range v.Windows[:3] {
+		calm = calm && !w.Alarm && float64(w.Observed) <= max(w.Upper, w.Threshold/2)
+	}
+	switch {
+	case !calm:
+		m.calmSince = 0
+	case m.calmSince == 0:
+		m.calmSince = m.at
+	}
+	if m.calm(m.cfg.RecoverAfter) {
+		m.muted = false
+	}
+}
+
+func (m *Machine) calm(d time.Duration) bool {
+	return m.calmSince > 0 && m.at-m.calmSince >= d.Microseconds()
+}
+
+func (m *Machine) open(v detect.Verdict) {
+	w := v.Windows[v.Strongest]
+	perMinute := float64(w.Observed) / w.Window.Minutes()
+	expected := w.Expected / w.Window.Minutes()
+	start := m.recent.start(m.at, expected, perMinute)
+	m.life = life{at: m.at, calmSince: m.calmSince, opened: m.at, why: detect.Explain(v, m.service)}
+	m.incident = &outcryv1.Incident{
+		Id:                m.service + "-" + time.UnixMicro(start).UTC().Format("20060102T1504"),
+		Service:           m.service,
+		State:             suspected,
+		Severity:          outcryv1.Incident_SEVERITY_MINOR,
+		StartedAtUs:       start,
+		DetectedAtUs:      m.at,
+		ExpectedPerMinute: expected,
+	}
+	m.people, m.candidates = newPeople(m.cfg.MaxPeople), nil
+	for _, x := range m.recent.since(start) {
+		m.tally(x)
+	}
+	m.peopleThen = m.people.count()
+	m.findOfficial()
+}
+
+func (m *Machine) reopen(v detect.Verdict) {
+	m.reopenedFrom = m.incident.ResolvedAtUs
+	m.opened, m.margin = m.at, 0
+	m.why = detect.Explain(v, m.service)
+	m.peopleThen = m.people.count()
+	m.incident.State = suspected
+	if m.incident.ConfirmedAtUs > 0 {
+		m.incident.State = confirmed
+	}
+	m.incident.ResolvedAtUs, m.incident.RecoveringAtUs = 0, 0
+	m.findOfficial()
+}
+
+// follow moves an open incident on.
+func (m *Machine) follow(v detect.Verdict) *outcryv1.Incident {
+	w := v.Windows[v.Strongest]
+	m.peak = max(m.peak, int64(v.Windows[0].Observed))
+	if v.Alarm {
+		m.margin = max(m.margin, w.Score-w.ThresholdScore)
+	}
+	before := m.incident.State
+	news := m.findOfficial()
+	switch {
+	case m.at-m.opened >= m.cfg.MaxOpen.Microseconds():
+		m.incident.State, m.incident.ResolvedAtUs = resolved, m.at
+		m.endless, m.muted = true, true
+	case before == suspected && m.convincing(v):
+		m.incident.State, m.incident.ConfirmedAtUs = confirmed, m.at
+		m.why = detect.Explain(v, m.service)
+	case before != recovering && m.relaxed(v):
+		m.incident.State, m.incident.RecoveringAtUs = recovering, m.at
+		m.hourThen = int64(v.Windows[3].Observed)
+	case before == recovering && m.relapsed(v):
+		m.incident.State, m.incident.RecoveringAtUs = suspected, 0
+		if m.incident.ConfirmedAtUs > 0 {
+			m.incident.State = confirmed
+		}
+	case before == recovering && m.calm(m.cfg.ResolveAfter):
+		m.incident.State, m.incident.ResolvedAtUs = resolved, m.at
+	}
+	if news || m.incident.State != before || m.severity() > m.incident.Severity {
+		return m.publish(v)
+	}
+	grown := m.people.count() - m.incident.People
+	if grown >= 3 && 4*grown >= m.incident.People && m.at-m.publishedAt >= m.cfg.UpdateEvery.Microseconds() {
+		return m.publish(v)
+	}
+	return nil
+}
+
+// convincing reports whether a suspected incident deserves to be confirmed: the operator says so, or the alarm has held while people
+// kept coming or while chance is a thousand times less likely than the budget asks for.
+func (m *Machine) convincing(v detect.Verdict) bool {
+	if m.incident.OfficialAtUs > 0 {
+		return true
+	}
+	if !v.Alarm || m.at-m.opened < m.cfg.ConfirmAfter.Microseconds() {
+		return false
+	}
+	return 2*m.people.count() >= 3*m.peopleThen || m.margin >= 3
+}
+
+// relaxed reports whether an incident begins to recover: it has been calm, or people say that it works again and no more say that it does not.
+func (m *Machine) relaxed(v detect.Verdict) bool {
+	if m.calm(m.cfg.RecoverAfter) {
+		return true
+	}
+	if v.Windows[0].Alarm || v.Windows[1].Alarm || m.at%minuteMicros != 0 {
+		return false
+	}
+	since := m.at - 15*minuteMicros
+	again := distinct(m.recent.recovered, since)
+	return again >= 3 && again > distinct(m.recent.outages, since)
+}
+
+// relapsed reports whether an alarm is more than the echo of what happened before the recovery, which the longest window still holds.
+func (m *Machine) relapsed(v detect.Verdict) bool {
+	for k, w := range v.Windows {
+		if w.Alarm && (k < 2 || int64(w.Observed) > m.hourThen) {
+			return true
+		}
+	}
+	return false
+}
+
+// findOfficial looks for the first official word and reports whether it is new.
+func (m *Machine) findOfficial() bool {
+	if m.incident.OfficialAtUs > 0 {
+		return false
+	}
+	for _, x := range m.recent.officials {
+		if x.TimeUs >= m.incident.StartedAtUs-beforeStart {
+			m.incident.OfficialAtUs, m.incident.OfficialText, m.incident.OfficialUrl = x.TimeUs, x.Text, x.Url
+			return true
+		}
+	}
+	return false
+}
+
+// severity grows with people and with how far they exceed what is usual; it does not fall within an incident.
+func (m *Machine) severity() outcryv1.Incident_Severity {
+	n := m.people.count()
+	excess := float64(m.peak) / max(m.incident.ExpectedPerMinute, 0.01)
+	s := outcryv1.Incident_SEVERITY_MINOR
+	if n >= int64(m.cfg.MajorPeople) && excess >= 3 {
+		s = outcryv1.Incident_SEVERITY_MAJOR
+	}
+	if n >= int64(m.cfg.CriticalPeople) && excess >= 5 {
+		s = outcryv1.Incident_SEVERITY_CRITICAL
+	}
+	return max(s, m.incident.Severity)
+}
+
+// confidence is a judgement in numbers, 0 to 1: how far beyond the threshold, how many people, the operator's word, and how much
+// history the expectation rests on.
+func (m *Machine) confidence(v detect.Verdict) float64 {
+	doubt := 0.5 * math.Exp(-m.margin/4)
+	doubt *= 0.6 + 0.4*math.Exp(-float64(m.people.count())/30)
+	if m.incident.ConfirmedAtUs == 0 {
+		doubt = max(doubt, 0.2)
+	}
+	if m.incident.OfficialAtUs > 0 {
+		doubt *= 0.2
+	}
+	if v.HistoryMinutes < 24*60 {
+		doubt = min(doubt+0.1, 0.6)
+	}
+	return math.Round((1-doubt)*100) / 100
+}
+
+// publish brings the incident up to date and returns a copy.
+func (m *Machine) publish(v detect.Verdict) *outcryv1.Incident {
+	i := m.incident
+	m.peak = max(m.peak, int64(v.Windows[0].Observed))
+	if v.Alarm {
+		w := v.Windows[v.Strongest]
+		m.margin = max(m.margin, w.Score-w.ThresholdScore)
+	}
+	m.publishedAt = m.at
+	i.DecidedAtUs = m.at
+	i.Revision++
+	i.Severity = m.severity()
+	i.People = m.people.count()
+	i.PeakPerMinute = m.peak
+	i.Symptoms = m.people.symptoms()
+	i.Places = m.people.named(func(p person) uint16 { return p.place })
+	i.Languages = m.people.named(func(p person) uint16 { return p.lang })
+	i.Sources = m.people.named(func(p person) uint16 { return p.source })
+	i.Evidence = m.candidates.choose()
+	i.Confidence = m.confidence(v)
+	i.Explanation = m.explanation()
+	return proto.CloneOf(i)
+}
+
+func (m *Machine) explanation() string {
+	s := m.why
+	if m.reopenedFrom > 0 {
+		s = fmt.Sprintf("Reopened: it had been resolved at %s. %s", time.UnixMicro(m.reopenedFrom).UTC().Format("15:04 UTC"), s)
+	}
+	if m.endless {
+		s += fmt.Sprintf(" It has lasted %v and is taken as the new usual.", m.cfg.MaxOpen)
+	}
+	return s
+}
+
+// Dismiss closes the incident because a person says that it is none, and keeps quiet until it has been calm. The state then lets the
+// baseline learn again. It returns nil where no incident is open.
+func (m *Machine) Dismiss(at time.Time) *outcryv1.Incident {
+	if !m.Open() {
+		return nil
+	}
+	m.at = max(m.at, at.UnixMicro())
+	m.incident.State, m.incident.DecidedAtUs = dismissed, m.at
+	m.incident.Revision++
+	m.muted = true
+	return proto.CloneOf(m.incident)
+}
+
+// Withdraw forgets the text of a post that its author or network took back; the person stays counted. It returns a copy of the incident
+// if it had shown the post, else nil.
+func (m *Machine) Withdraw(source, post string) *outcryv1.Incident {
+	m.candidates.withdraw(source, post)
+	for _, list := range [][]*outcryv1.Mention{m.recent.outages, m.recent.recovered, m.recent.officials} {
+		for k, x := range list {
+			if x.Source == source && x.PostId == post {
+				list[k] = proto.CloneOf(x)
+				list[k].Text, list[k].Url = "", ""
+			}
+		}
+	}
+	if m.incident == nil {
+		return nil
+	}
+	for _, e := range m.incident.Evidence {
+		if e.Source == source && e.PostId == post {
+			m.incident.Evidence = m.candidates.choose()
+			m.incident.Revision++
+			return proto.CloneOf(m.incident)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package incident
+
+import (
+	"math"
+	"slices"
+
+	outcryv1 "outcry.dev/schemas/outcry/v1"
+)
+
+const (
+	minuteMicros = int64(60e6)
+	// lookBack is how far before its detection an incident may have begun.
+	lookBack = 60 * minuteMicros
+	// beforeStart is how long before the start an official word still belongs to an incident.
+	beforeStart  = 30 * minuteMicros
+	maxRecent    = 4096 // mentions kept; a service talked about more than that an hour is looked back on for less than an hour
+	maxOfficials = 16
+)
+
+// recent holds the mentions that count of the last hour, in order of time, and the last official ones.
+type recent struct {
+	outages   []*outcryv1.Mention // people's, without reposts and copies
+	recovered []*outcryv1.Mention
+	officials []*outcryv1.Mention
+	lostUntil int64 // outages up to this time no longer fit
+}
+
+func (r *recent) add(x *outcryv1.Mention) {
+	r.outages = append(r.outages, x)
+	if n := len(r.outages); n > maxRecent {
+		r.lostUntil = r.outages[n-maxRecent-1].TimeUs
+		if n >= 2*maxRecent {
+			r.outages = slices.Delete(r.outages, 0, n-maxRecent)
+		}
+	}
+}
+
+// prune forgets what is older than any look back needs.
+func (r *recent) prune(at int64) {
+	drop := func(list []*outcryv1.Mention, age int64) []*outcryv1.Mention {
+		n := 0
+		for n < len(list) && list[n].TimeUs < at-age {
+			n++
+		}
+		return slices.Delete(list, 0, n)
+	}
+	r.outages = drop(r.outages, lookBack)
+	r.recovered = drop(r.recovered, lookBack)
+	r.officials = drop(r.officials, lookBack+beforeStart)
+}
+
+// since returns the outage mentions from a time on.
+func (r *recent) since(t int64) []*outcryv1.Mention {
+	i, _ := slices.BinarySearchFunc(r.outages, t, func(x *outcryv1.Mention, t int64) int {
+		if x.TimeUs < t {
+			return -1
+		}
+		return 1
+	})
+	return r.outages[i:]
+}
+
+// start returns the beginning of the first unusual minute before a time, given the people a minute that are usual and that are heard
+// now: the minute after which Page's cumulative sum of x − k did not fall to zero again, with the reference value k that is best between
+// two Poisson rates (Lucas 1985).
+func (r *recent) start(at int64, usual, now float64) int64 {
+	usual = max(usual, 0.01)
+	now = max(now, 2*usual)
+	k := (now - usual) / math.Log(now/usual)
+
+	last := floorMinute(at - 1)
+	first := max(floorMinute(at-lookBack), floorMinute(r.lostUntil)+minuteMicros)
+	if r.lostUntil == 0 {
+		first = floorMinute(at - lookBack)
+	}
+	counts := make([]float64, max((last-first)/minuteMicros+1, 1))
+	known := map[[2]uint64]bool{}
+	for _, x := range r.since(first) {
+		if i := (x.TimeUs - first) / minuteMicros; i < int64(len(counts)) && !known[[2]uint64{uint64(i), author(x)}] {
+			known[[2]uint64{uint64(i), author(x)}] = true
+			counts[i]++
+		}
+	}
+	sum, start := 0.0, first
+	for i, n := range counts {
+		if sum = max(0, sum+n-k); sum == 0 {
+			start = first + int64(i+1)*minuteMicros
+		}
+	}
+	return min(start, last)
+}
+
+func floorMinute(t int64) int64 { return t - t%minuteMicros }
+
+// distinct counts the people who wrote from a time on.
+func distinct(list []*outcryv1.Mention, since int64) int {
+	known := map[uint64]bool{}
+	for _, x := range list {
+		if x.TimeUs >= since {
+			known[author(x)] = true
+		}
+	}
+	return len(known)
+}
