@@ -16,6 +16,9 @@ type commandGroup struct {
 // root is the tree of commands. To add one, write a method of app that returns it, in a file of its own, and name it here.
 func (a *app) root() *cli.Command {
 	groups := []commandGroup{
+		{"Look at posts", []*cli.Command{
+			a.simulateCommand(),
+		}},
 		{"Look after it", []*cli.Command{
 			a.catalogCommand(),
 			a.configCommand(),
