@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 // Config says where the brokers are.
 type Config struct {
 	Brokers []string // host:port of one or more brokers
+	// Prefix goes before the names of topics and groups, so that several Outcrys can share a cluster.
+	Prefix string
 }
 
 // Message is one Kafka record.
@@ -40,15 +43,17 @@ type Topic struct {
 // Bus is a connection to a Kafka cluster. Safe for concurrent use.
 type Bus struct {
 	cfg       Config
+	log       *slog.Logger
 	client    *kafka.Client
 	transport *kafka.Transport
 }
 
-// New returns a Bus; it connects when it is first used.
-func New(cfg Config) *Bus {
+// New returns a Bus; it connects when it is first used. What it waits for and tries again goes to log.
+func New(cfg Config, log *slog.Logger) *Bus {
 	transport := &kafka.Transport{ClientID: "outcry", IdleTimeout: time.Minute, MetadataTTL: 10 * time.Second}
 	return &Bus{
 		cfg:       cfg,
+		log:       log,
 		transport: transport,
 		client:    &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Transport: transport, Timeout: 15 * time.Second},
 	}
@@ -61,7 +66,7 @@ func (b *Bus) Close() { b.transport.CloseIdleConnections() }
 func (b *Bus) EnsureTopics(ctx context.Context, topics ...Topic) error {
 	req := &kafka.CreateTopicsRequest{}
 	for _, t := range topics {
-		c := kafka.TopicConfig{Topic: t.Name, NumPartitions: t.Partitions, ReplicationFactor: -1}
+		c := kafka.TopicConfig{Topic: b.cfg.Prefix + t.Name, NumPartitions: t.Partitions, ReplicationFactor: -1}
 		if t.Compacted {
 			c.ConfigEntries = append(c.ConfigEntries, kafka.ConfigEntry{ConfigName: "cleanup.policy", ConfigValue: "compact"})
 		}
@@ -107,6 +112,7 @@ func (b *Bus) Partitions(ctx context.Context, topic string) (int, error) {
 }
 
 func (b *Bus) partitions(ctx context.Context, topic string) (int, error) {
+	topic = b.cfg.Prefix + topic
 	resp, err := b.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
 	if err != nil {
 		return 0, fmt.Errorf("ask %v for topic %s: %w", b.cfg.Brokers, topic, err)
@@ -141,6 +147,7 @@ func (b *Bus) Offsets(ctx context.Context, topic string) ([]Offsets, error) {
 	for p := range n {
 		reqs = append(reqs, kafka.FirstOffsetOf(p), kafka.LastOffsetOf(p))
 	}
+	topic = b.cfg.Prefix + topic
 	resp, err := b.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: reqs}})
 	if err != nil {
 		return nil, fmt.Errorf("ask for the offsets of %s: %w", topic, err)
@@ -165,6 +172,7 @@ func (b *Bus) Committed(ctx context.Context, group, topic string) ([]int64, erro
 	for p := range partitions {
 		partitions[p] = p
 	}
+	topic, group = b.cfg.Prefix+topic, b.cfg.Prefix+group
 	resp, err := b.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: partitions}})
 	if err != nil {
 		return nil, fmt.Errorf("ask for the offsets of group %s: %w", group, err)

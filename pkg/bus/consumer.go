@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -45,17 +44,17 @@ type Claim struct {
 // Consume joins the group and calls handle, each in a goroutine of its own, for every partition it is assigned, until ctx ends.
 // The context of handle ends with the assignment. Where handle returns an error, Consume leaves the group and returns it; otherwise
 // it returns nil once ctx has ended and every handle has returned.
-func (b *Bus) Consume(ctx context.Context, cfg GroupConfig, log *slog.Logger, handle func(ctx context.Context, c *Claim) error) error {
+func (b *Bus) Consume(ctx context.Context, cfg GroupConfig, handle func(ctx context.Context, c *Claim) error) error {
 	if cfg.SessionTimeout == 0 {
 		cfg.SessionTimeout = 10 * time.Second
 	}
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: cfg.Group, Brokers: b.cfg.Brokers, Topics: []string{cfg.Topic},
+		ID: b.cfg.Prefix + cfg.Group, Brokers: b.cfg.Brokers, Topics: []string{b.cfg.Prefix + cfg.Topic},
 		StartOffset: kafka.FirstOffset, SessionTimeout: cfg.SessionTimeout, HeartbeatInterval: cfg.SessionTimeout / 5,
 		RebalanceTimeout: cfg.SessionTimeout, JoinGroupBackoff: time.Second,
 		GroupBalancers: []kafka.GroupBalancer{kafka.RangeGroupBalancer{}},
 		ErrorLogger: kafka.LoggerFunc(func(format string, args ...any) {
-			log.Debug("consumer group", "group", cfg.Group, "message", fmt.Sprintf(format, args...))
+			b.log.Debug("consumer group", "group", cfg.Group, "message", fmt.Sprintf(format, args...))
 		}),
 	})
 	if err != nil {
@@ -85,13 +84,13 @@ func (b *Bus) Consume(ctx context.Context, cfg GroupConfig, log *slog.Logger, ha
 			if errors.Is(err, kafka.ErrGroupClosed) {
 				return fmt.Errorf("group %s: %w", cfg.Group, err)
 			}
-			log.Warn("cannot join the consumer group; trying again", "group", cfg.Group, "error", err)
+			b.log.Warn("cannot join the consumer group; trying again", "group", cfg.Group, "error", err)
 			if sleep(ctx, backoffMax/5) != nil {
 				return nil
 			}
 			continue
 		}
-		for _, a := range gen.Assignments[cfg.Topic] {
+		for _, a := range gen.Assignments[b.cfg.Prefix+cfg.Topic] {
 			claim := &Claim{Topic: cfg.Topic, Partition: a.ID, Generation: int(gen.ID), Committed: a.Offset, bus: b, generation: gen}
 			if a.Offset < 0 {
 				claim.Committed = -1
@@ -173,6 +172,7 @@ func (c *Claim) Fetch(ctx context.Context) ([]Message, error) {
 		if !temporary(err) {
 			return nil, fmt.Errorf("fetch from %s/%d at %d: %w", c.Topic, c.Partition, c.offset, err)
 		}
+		c.bus.log.Warn("cannot read from kafka; trying again", "topic", c.Topic, "partition", c.Partition, "in", wait, "error", err)
 		if sleep(ctx, wait) != nil {
 			return nil, ctx.Err()
 		}
@@ -224,7 +224,7 @@ func (c *Claim) fetch(ctx context.Context) ([]Message, error) {
 // Commit stores the offset of the next record to be read by whoever owns the partition next. It fails when the partition has passed
 // to another member.
 func (c *Claim) Commit(offset int64) error {
-	err := c.generation.CommitOffsets(map[string]map[int]int64{c.Topic: {c.Partition: offset}})
+	err := c.generation.CommitOffsets(map[string]map[int]int64{c.bus.cfg.Prefix + c.Topic: {c.Partition: offset}})
 	if err != nil {
 		return fmt.Errorf("commit %s/%d at %d: %w", c.Topic, c.Partition, offset, err)
 	}
@@ -247,7 +247,7 @@ func (c *Claim) connect(ctx context.Context) error {
 	dialer := &kafka.Dialer{ClientID: "outcry", Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	var faults []error
 	for _, broker := range c.bus.cfg.Brokers {
-		conn, err := dialer.DialLeader(ctx, "tcp", broker, c.Topic, c.Partition)
+		conn, err := dialer.DialLeader(ctx, "tcp", broker, c.bus.cfg.Prefix+c.Topic, c.Partition)
 		if err == nil {
 			c.conn = conn
 			return nil

@@ -98,7 +98,7 @@ func (p *Producer) writePartition(ctx context.Context, partition int, msgs []Mes
 func (p *Producer) request(ctx context.Context, partition int, msgs []Message) error {
 	for wait := backoffMin; ; wait = min(2*wait, backoffMax) {
 		resp, err := p.bus.client.Produce(ctx, &kafka.ProduceRequest{
-			Topic:        p.topic,
+			Topic:        p.bus.cfg.Prefix + p.topic,
 			Partition:    partition,
 			RequiredAcks: kafka.RequireAll,
 			Compression:  kafka.Lz4,
@@ -116,6 +116,7 @@ func (p *Producer) request(ctx context.Context, partition int, msgs []Message) e
 		if !temporary(err) {
 			return err
 		}
+		p.bus.log.Warn("cannot write to kafka; trying again", "topic", p.topic, "partition", partition, "in", wait, "error", err)
 		if sleep(ctx, wait) != nil {
 			return fmt.Errorf("%w (%v)", ctx.Err(), err)
 		}
@@ -175,4 +176,11 @@ func (r *bytesReader) ReadAt(b []byte, off int64) (int, error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// WriteTo keeps io.Copy from the compressor's ReadFrom, which takes its argument for the whole stream.
+func (r *bytesReader) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(r.data[r.at:])
+	r.at += n
+	return int64(n), err
 }

@@ -99,7 +99,7 @@ func (s *Store) Withdraw(ctx context.Context, posts []*outcryv1.Retraction) erro
 				received_at, version)
 			WITH indexOf(arrayZip(?, ?), (m.source, m.post_id)) AS place_in_list, arrayElement(?, place_in_list) AS up_to
 			SELECT service, time, id, label, score, symptom, model_version, source, post_id, author, '', lang, '',
-				reply_to, repost_of, m.place, official_author, 0, revision, counted_at, mentions_partition, mentions_offset,
+				reply_to, repost_of, m.place, official_author, text_fingerprint, revision, counted_at, mentions_partition, mentions_offset,
 				received_at, bitOr(bitShiftLeft(toUInt64(up_to), 1), 1)
 			FROM mentions AS m FINAL
 			WHERE post_id IN (?) AND place_in_list > 0 AND revision <= up_to AND text != ''`, sources, ids, revisions, ids)

@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -99,7 +99,10 @@ func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
 }
 
 func (s *Store) goose(f func(*goose.Provider) error) error {
-	var db *sql.DB = clickhouse.OpenDB(s.cfg.options())
+	if err := s.createDatabase(); err != nil {
+		return err
+	}
+	db := clickhouse.OpenDB(s.cfg.options())
 	provider, err := goose.NewProvider(goose.DialectClickHouse, db, migrations.Migrations, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return errors.Join(fmt.Errorf("read migrations: %w", err), db.Close())
@@ -108,6 +111,19 @@ func (s *Store) goose(f func(*goose.Provider) error) error {
 		return errors.Join(fmt.Errorf("migrate clickhouse at %s: %w", s.cfg.Address, err), provider.Close())
 	}
 	return provider.Close()
+}
+
+// createDatabase makes the database, through the one that every server has.
+func (s *Store) createDatabase() error {
+	options := s.cfg.options()
+	name := options.Auth.Database
+	options.Auth.Database = "default"
+	db := clickhouse.OpenDB(options)
+	_, err := db.Exec("CREATE DATABASE IF NOT EXISTS `" + strings.ReplaceAll(name, "`", "``") + "`")
+	if err != nil {
+		err = fmt.Errorf("create database %s at %s: %w", name, s.cfg.Address, err)
+	}
+	return errors.Join(err, db.Close())
 }
 
 const (

@@ -1,0 +1,134 @@
+package bus_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"outcry.dev/pkg/bus"
+	"outcry.dev/pkg/embedded/broker"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T) *bus.Bus {
+	t.Helper()
+	b, err := broker.Start(broker.Config{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := bus.New(bus.Config{Brokers: b.Addrs(), Prefix: "test."}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	t.Cleanup(func() {
+		k.Close()
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return k
+}
+
+func TestTopicsAreMadeOnce(t *testing.T) {
+	k := start(t)
+	for range 2 {
+		if err := k.EnsureTopics(t.Context(), bus.Topic{Name: "a", Partitions: 3}, bus.Topic{Name: "b", Partitions: 1, Compacted: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := k.Partitions(t.Context(), "a")
+	if err != nil || n != 3 {
+		t.Fatalf("a has %d partitions (%v), want 3", n, err)
+	}
+}
+
+// The messages of a key come in the order in which they were written, and a new owner goes on at the committed offset.
+func TestConsumeInOrderAndGoOn(t *testing.T) {
+	k := start(t)
+	if err := k.EnsureTopics(t.Context(), bus.Topic{Name: "a", Partitions: 3}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := k.Producer(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const keys, each = 7, 5000
+	var msgs []bus.Message
+	for i := range each {
+		for key := range keys {
+			msgs = append(msgs, bus.Message{Partition: bus.AnyPartition, Key: fmt.Appendf(nil, "key%d", key), Value: fmt.Append(nil, i)})
+		}
+	}
+	if err := p.Write(t.Context(), msgs...); err != nil {
+		t.Fatal(err)
+	}
+
+	var mu sync.Mutex
+	next := map[string]int{}
+	total := 0
+	read := func(stopAt int) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := k.Consume(ctx, bus.GroupConfig{Group: "g", Topic: "a"}, func(ctx context.Context, c *bus.Claim) error {
+			for {
+				msgs, err := c.Fetch(ctx)
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				for _, m := range msgs {
+					if got, want := string(m.Value), fmt.Sprint(next[string(m.Key)]); got != want {
+						t.Errorf("key %s: read %s, want %s", m.Key, got, want)
+					}
+					next[string(m.Key)]++
+					total++
+				}
+				enough := total >= stopAt
+				mu.Unlock()
+				if len(msgs) > 0 {
+					if err := c.Commit(c.Offset()); err != nil {
+						return err
+					}
+				}
+				if enough {
+					cancel()
+				}
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	read(1)
+	first := total
+	if err := p.Write(t.Context(), bus.Message{Partition: bus.AnyPartition, Key: []byte("key0"), Value: fmt.Append(nil, each)}); err != nil {
+		t.Fatal(err)
+	}
+	if first <= keys*each {
+		read(keys*each + 1)
+	}
+	if total != keys*each+1 {
+		t.Errorf("read %d messages, want %d", total, keys*each+1)
+	}
+}
+
+func TestAFailingHandlerEndsConsume(t *testing.T) {
+	k := start(t)
+	if err := k.EnsureTopics(t.Context(), bus.Topic{Name: "a", Partitions: 2}); err != nil {
+		t.Fatal(err)
+	}
+	boom := fmt.Errorf("boom")
+	err := k.Consume(t.Context(), bus.GroupConfig{Group: "g", Topic: "a"}, func(ctx context.Context, c *bus.Claim) error {
+		if c.Partition == 1 {
+			return boom
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	if err == nil || err.Error() != "a/1: boom" {
+		t.Errorf("Consume returned %v, want the handler's error with its place", err)
+	}
+}

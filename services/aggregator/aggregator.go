@@ -1,0 +1,310 @@
+package aggregator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
+
+	"outcry.dev/pkg/bus"
+	"outcry.dev/pkg/detect"
+	"outcry.dev/pkg/incident"
+	"outcry.dev/pkg/store"
+	"outcry.dev/pkg/topics"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
+)
+
+// Group is the consumer group of the stage.
+const Group = "aggregator"
+
+// epochShift leaves the lower bits of a version to the flushes of one owner.
+const epochShift = 32
+
+// Deps are what the stage works with.
+type Deps struct {
+	Bus      *bus.Bus
+	Store    *store.Store
+	Detect   detect.Config
+	Incident incident.Config
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+}
+
+// Stage turns mentions into counts, spike windows and incidents.
+type Stage struct {
+	cfg       Config
+	deps      Deps
+	metrics   *metrics
+	incidents *bus.Producer
+	dead      *bus.Producer
+	// partitions is how many mentions.v1 has.
+	partitions int
+}
+
+// New returns a stage that remembers its parts.
+func New(cfg Config, deps Deps) *Stage {
+	return &Stage{cfg: cfg, deps: deps, metrics: newMetrics(deps.Metrics)}
+}
+
+// Run works until ctx ends.
+func (s *Stage) Run(ctx context.Context) error {
+	var err error
+	if s.partitions, err = s.deps.Bus.Partitions(ctx, topics.Mentions); err != nil {
+		return err
+	}
+	if s.incidents, err = s.deps.Bus.Producer(ctx, topics.Incidents); err != nil {
+		return err
+	}
+	if s.dead, err = s.deps.Bus.Producer(ctx, topics.Dead); err != nil {
+		return err
+	}
+	err = s.deps.Bus.Consume(ctx, bus.GroupConfig{Group: Group, Topic: topics.Mentions}, s.consume)
+	if err != nil {
+		return fmt.Errorf("aggregator: %w", err)
+	}
+	return nil
+}
+
+// consume owns one partition of mentions.v1.
+func (s *Stage) consume(ctx context.Context, claim *bus.Claim) error {
+	o := &owner{stage: s, claim: claim, number: claim.Partition, state: newPartition(s.cfg, s.deps.Detect, s.deps.Incident),
+		lag: s.metrics.lag.WithLabelValues(strconv.Itoa(claim.Partition)), clock: s.metrics.clock.WithLabelValues(strconv.Itoa(claim.Partition))}
+	if err := o.takeOver(ctx); err != nil {
+		return err
+	}
+	for {
+		msgs, err := claim.Fetch(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range msgs {
+			o.take(&msgs[i])
+			if len(o.mentions)+len(o.windows) >= s.cfg.FlushRows {
+				if err := o.flush(ctx); err != nil {
+					return err
+				}
+			}
+		}
+		if o.due(len(msgs) == 0) {
+			if err := o.flush(ctx); err != nil {
+				return err
+			}
+		}
+		o.lag.Set(float64(claim.Lag()))
+	}
+}
+
+// owner works through one partition and writes what comes out.
+type owner struct {
+	stage  *Stage
+	claim  *bus.Claim
+	number int
+	state  *partition
+	epoch  uint64
+	flushN uint64
+
+	next      int64 // offset behind the last record taken
+	flushed   int64 // offset of the last flush
+	last      time.Time
+	changed   bool // an incident changed
+	mentions  []store.Mention
+	sources   []store.SourceMinute
+	windows   []store.SpikeWindow
+	incidents []store.Incident
+	withdraw  []*outcryv1.Retraction
+	dead      []bus.Message
+
+	lag, clock prometheus.Gauge
+}
+
+// takeOver restores the partition and writes its state again under an epoch of our own, so that nothing of a previous owner that is
+// still alive can overwrite ours.
+func (o *owner) takeOver(ctx context.Context) error {
+	next, epoch, err := o.state.restore(ctx, o.stage.deps.Store, o.number)
+	if err != nil {
+		return err
+	}
+	o.epoch = epoch + 1
+	if next > o.claim.Offset()+o.claim.Lag() {
+		return fmt.Errorf("clickhouse has %s/%d up to offset %d, but the topic ends at %d: the topic was made anew; empty aggregator_state to start again from what the topic holds",
+			topics.Mentions, o.number, next, o.claim.Offset()+o.claim.Lag())
+	}
+	if err := o.claim.Seek(ctx, next); err != nil {
+		return err
+	}
+	o.next, o.flushed, o.last = o.claim.Offset(), o.claim.Offset(), time.Now()
+	o.stage.deps.Log.Debug("took over a partition", "partition", o.number, "epoch", o.epoch, "offset", o.next, "services", len(o.state.services))
+	for _, s := range o.state.services {
+		s.dirty = true
+	}
+	return o.saveState(ctx)
+}
+
+// take works through one record.
+func (o *owner) take(m *bus.Message) {
+	o.next = m.Offset + 1
+	var r outcryv1.MentionRecord
+	if err := proto.Unmarshal(m.Value, &r); err != nil {
+		o.unreadable(m, err.Error())
+		return
+	}
+	metrics := o.stage.metrics
+	switch record := r.GetRecord().(type) {
+	case *outcryv1.MentionRecord_Mention:
+		x := record.Mention
+		countedAt, offset, fate := o.state.add(x, m.Offset)
+		metrics.mentions.WithLabelValues(fate.String()).Inc()
+		if fate != duplicate {
+			o.mentions = append(o.mentions, store.Mention{Mention: x, CountedAtUS: countedAt, Partition: o.number, Offset: offset})
+		}
+	case *outcryv1.MentionRecord_Retraction:
+		for _, i := range o.state.retract(record.Retraction) {
+			o.incidentChanged(i)
+		}
+		o.withdraw = append(o.withdraw, record.Retraction)
+	case *outcryv1.MentionRecord_Progress:
+		o.passed(record.Progress)
+	default:
+		o.unreadable(m, "record of an unknown kind")
+	}
+}
+
+func (o *owner) passed(p *outcryv1.Progress) {
+	// Progress goes to every partition; one of them writes the denominators.
+	if int(p.GetPostsPartition())%o.stage.partitions == o.number {
+		for _, c := range p.GetSources() {
+			o.sources = append(o.sources, store.NewSourceMinute(c, p, o.version()))
+		}
+	}
+	last := o.state.passed(p)
+	if last == math.MinInt64 || last <= o.state.clock {
+		return
+	}
+	o.state.advance(last, o.decided)
+	o.clock.Set(float64((o.state.clock + 1) * stepUS / 1_000_000))
+}
+
+func (o *owner) decided(d decided) {
+	v := &d.verdict
+	minute := v.At.Second() == 0
+	for i := range v.Windows {
+		w := &v.Windows[i]
+		if !w.Alarm && (!minute || w.Window != time.Minute) {
+			continue
+		}
+		o.windows = append(o.windows, store.SpikeWindow{Service: d.service, End: v.At, Window: w.Window, Observed: w.Observed,
+			Expected: w.Expected, Lower: w.Lower, Upper: w.Upper, Threshold: w.Threshold, Score: w.Score, Alarm: w.Alarm,
+			HistoryMinutes: v.HistoryMinutes, Version: o.version()})
+	}
+	if d.changed != nil {
+		o.incidentChanged(d.changed)
+	}
+}
+
+func (o *owner) incidentChanged(i *outcryv1.Incident) {
+	o.changed = true
+	o.stage.metrics.incidents.WithLabelValues(i.GetState().Name()).Inc()
+	o.incidents = append(o.incidents, store.Incident{Incident: i, Actor: "outcry", Version: o.epoch<<epochShift | uint64(i.GetRevision())})
+}
+
+// version orders what the owners of a partition write.
+func (o *owner) version() uint64 { return o.epoch<<epochShift | o.flushN }
+
+// due tells whether it is time to write.
+func (o *owner) due(quiet bool) bool {
+	if o.next == o.flushed {
+		return false
+	}
+	return o.changed || quiet || time.Since(o.last) >= o.stage.cfg.FlushEvery
+}
+
+// flush writes everything since the last one, the offset last.
+func (o *owner) flush(ctx context.Context) error {
+	st := o.stage.deps.Store
+	if len(o.dead) > 0 {
+		if err := o.stage.dead.Write(ctx, o.dead...); err != nil {
+			return err
+		}
+	}
+	if err := st.InsertMentions(ctx, o.mentions); err != nil {
+		return err
+	}
+	if err := st.Withdraw(ctx, o.withdraw); err != nil {
+		return err
+	}
+	if err := st.InsertSourceMinutes(ctx, o.sources); err != nil {
+		return err
+	}
+	if err := st.InsertSpikeWindows(ctx, o.windows); err != nil {
+		return err
+	}
+	if err := st.InsertIncidents(ctx, o.incidents); err != nil {
+		return err
+	}
+	if err := o.publish(ctx); err != nil {
+		return err
+	}
+	if err := o.saveState(ctx); err != nil {
+		return err
+	}
+	if err := o.claim.Commit(o.next); err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	} else if err != nil {
+		return err
+	}
+	o.stage.metrics.flushes.Inc()
+	o.mentions, o.sources, o.windows, o.incidents = o.mentions[:0], o.sources[:0], o.windows[:0], o.incidents[:0]
+	o.withdraw, o.dead = o.withdraw[:0], o.dead[:0]
+	o.changed, o.flushed, o.last = false, o.next, time.Now()
+	return nil
+}
+
+// publish writes the changed incidents to incidents.v1.
+func (o *owner) publish(ctx context.Context) error {
+	msgs := make([]bus.Message, 0, len(o.incidents))
+	for _, i := range o.incidents {
+		value, err := proto.Marshal(i.Incident)
+		if err != nil {
+			return fmt.Errorf("incident %s: %w", i.GetId(), err)
+		}
+		msgs = append(msgs, bus.Message{Partition: bus.AnyPartition, Key: []byte(i.GetId()), Value: value})
+	}
+	return o.stage.incidents.Write(ctx, msgs...)
+}
+
+// saveState writes the state of the partition and of the services that changed, with the offset that it belongs to.
+func (o *owner) saveState(ctx context.Context) error {
+	o.flushN++
+	state, err := o.state.marshalState()
+	if err != nil {
+		return err
+	}
+	rows := []store.State{{Partition: o.number, NextOffset: o.next, State: state, Version: o.version()}}
+	for id, s := range o.state.services {
+		if !s.dirty {
+			continue
+		}
+		state, err := s.marshalState()
+		if err != nil {
+			return err
+		}
+		rows = append(rows, store.State{Partition: o.number, Service: id, NextOffset: o.next, State: state, Version: o.version()})
+		s.dirty = false
+	}
+	return o.stage.deps.Store.InsertState(ctx, rows)
+}
+
+func (o *owner) unreadable(m *bus.Message, reason string) {
+	o.stage.metrics.unreadable.Inc()
+	o.stage.deps.Log.Warn("unreadable record goes to dead.v1", "topic", topics.Mentions, "partition", o.number, "offset", m.Offset, "reason", reason)
+	value, err := proto.Marshal(topics.DeadLetter("aggregator", fmt.Sprintf("%s/%d", topics.Mentions, o.number), m.Offset, reason, m.Value))
+	if err != nil {
+		value = m.Value
+	}
+	o.dead = append(o.dead, bus.Message{Partition: bus.AnyPartition, Key: m.Key, Value: value})
+}

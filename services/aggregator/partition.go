@@ -1,0 +1,376 @@
+package aggregator
+
+import (
+	"cmp"
+	"container/heap"
+	"math"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"outcry.dev/pkg/detect"
+	"outcry.dev/pkg/incident"
+	"outcry.dev/pkg/window"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
+)
+
+const (
+	stepUS = int64(detect.Step / time.Microsecond)
+	// rememberSteps is how long ids are remembered: the longest window and the lateness that is allowed at most.
+	rememberSteps = 2 * 360
+	// forgetEvery is how many steps pass between two looks for what can be forgotten.
+	forgetEvery = 60
+)
+
+// partition is everything known of one partition of mentions.v1: a pure function of its log.
+type partition struct {
+	latenessUS int64
+	detect     detect.Config
+	incident   incident.Config
+
+	progress map[int32]*position // by partition of posts.v1
+	expected int32               // how many partitions posts.v1 has; 0 until a Progress says so
+	forgot   int64               // step at which forget last ran
+	began    int64               // first step that has been decided; listening began then
+	clock    int64               // last step that has been decided; math.MinInt64 before the first
+
+	services map[string]*service
+	active   map[string]*service // those that a step must look at even without new mentions
+	pending  map[int64]map[string][]*outcryv1.Mention
+	steps    stepHeap // keys of pending
+
+	seen     map[uint64]delivery
+	seenAt   map[int64][]uint64
+	withdraw map[postKey]int64
+	withdrew map[int64][]postKey
+}
+
+// position is how far a partition of posts.v1 is.
+type position struct {
+	WatermarkUS int64 `json:"watermark_us"`
+	Next        int64 `json:"next"`
+	Idle        bool  `json:"idle,omitempty"`
+}
+
+// delivery is the first delivery of a mention, with what was heard then.
+type delivery struct {
+	step        int64
+	offset      int64
+	revision    int64
+	fingerprint uint64
+	score       float32
+	label       uint8
+	symptom     uint8
+}
+
+type postKey struct{ source, id string }
+
+// service is what is known of one service.
+type service struct {
+	id       string
+	people   window.People
+	texts    map[uint64]copied
+	detector *detect.Detector
+	incident *incident.Machine
+	dirty    bool
+}
+
+// copied is who wrote a text first, and when.
+type copied struct {
+	author uint64
+	step   int64
+}
+
+func newPartition(cfg Config, d detect.Config, i incident.Config) *partition {
+	return &partition{latenessUS: cfg.AllowedLateness.Microseconds(), detect: d, incident: i, clock: math.MinInt64, forgot: math.MinInt64 / 2,
+		progress: map[int32]*position{}, services: map[string]*service{}, active: map[string]*service{},
+		pending: map[int64]map[string][]*outcryv1.Mention{}, seen: map[uint64]delivery{}, seenAt: map[int64][]uint64{},
+		withdraw: map[postKey]int64{}, withdrew: map[int64][]postKey{}}
+}
+
+// fate says what became of a mention.
+type fate int
+
+const (
+	counted fate = iota
+	late
+	duplicate
+	edited
+)
+
+func (f fate) String() string { return [...]string{"counted", "late", "duplicate", "edited"}[f] }
+
+// add takes a mention and returns the event time from which it counts (0 for never) and the offset of its first delivery.
+func (p *partition) add(m *outcryv1.Mention, offset int64) (countedAtUS, firstOffset int64, f fate) {
+	if before, ok := p.seen[m.GetId()]; ok {
+		if m.GetRevision() <= before.revision {
+			return 0, 0, duplicate
+		}
+		// The people of a window are those who said it then; an edit changes the text that is shown, not what was heard.
+		before.revision = m.GetRevision()
+		p.seen[m.GetId()] = before
+		m.Label, m.Symptom = outcryv1.Label(before.label), outcryv1.Symptom(before.symptom)
+		m.Score, m.TextFingerprint = before.score, before.fingerprint
+		p.blank(m)
+		return before.step * stepUS, before.offset, edited
+	}
+	p.blank(m)
+	at := m.GetTimeUs()
+	if pos := p.progress[m.GetPostsPartition()]; pos != nil && at < pos.WatermarkUS {
+		if pos.WatermarkUS-at > p.latenessUS {
+			return 0, offset, late
+		}
+		at = pos.WatermarkUS
+	}
+	step := at / stepUS
+	if p.clock != math.MinInt64 {
+		step = max(step, p.clock+1) // only after a partition that was declared idle
+	}
+	p.remember(m, step, offset)
+	p.wait(atStep(m, step), step)
+	return step * stepUS, offset, counted
+}
+
+// atStep returns the mention as decisions see it: a late one counts from the step on in which it came.
+func atStep(m *outcryv1.Mention, step int64) *outcryv1.Mention {
+	if m.GetTimeUs() >= step*stepUS {
+		return m
+	}
+	m = proto.CloneOf(m)
+	m.TimeUs = step * stepUS
+	return m
+}
+
+func (p *partition) remember(m *outcryv1.Mention, step, offset int64) {
+	p.seen[m.GetId()] = delivery{step: step, offset: offset, revision: m.GetRevision(), fingerprint: m.GetTextFingerprint(),
+		score: m.GetScore(), label: uint8(m.GetLabel()), symptom: uint8(m.GetSymptom())}
+	p.seenAt[step] = append(p.seenAt[step], m.GetId())
+}
+
+func (p *partition) wait(m *outcryv1.Mention, step int64) {
+	byService := p.pending[step]
+	if byService == nil {
+		byService = map[string][]*outcryv1.Mention{}
+		p.pending[step] = byService
+		heap.Push(&p.steps, step)
+	}
+	byService[m.GetService()] = append(byService[m.GetService()], m)
+}
+
+// retract remembers that a post was withdrawn, because the withdrawal can arrive before the post, and takes its text out of the
+// incidents under way. It returns those that had shown it.
+func (p *partition) retract(r *outcryv1.Retraction) (changed []*outcryv1.Incident) {
+	k := postKey{r.GetSource(), r.GetPostId()}
+	if before, ok := p.withdraw[k]; ok && before >= r.GetRevision() {
+		return nil
+	}
+	for _, s := range p.active {
+		if i := s.incident.Withdraw(r.GetSource(), r.GetPostId()); i != nil {
+			s.dirty = true
+			changed = append(changed, i)
+		}
+	}
+	slices.SortFunc(changed, func(a, b *outcryv1.Incident) int { return cmp.Compare(a.GetId(), b.GetId()) })
+	p.withdraw[k] = r.GetRevision()
+	step := r.GetTimeUs() / stepUS
+	if p.clock != math.MinInt64 {
+		step = max(step, p.clock)
+	}
+	p.withdrew[step] = append(p.withdrew[step], k)
+	return changed
+}
+
+// blank takes the text from a mention of a withdrawn post.
+func (p *partition) blank(m *outcryv1.Mention) {
+	if upTo, ok := p.withdraw[postKey{m.GetSource(), m.GetPostId()}]; ok && m.GetRevision() <= upTo {
+		m.Text, m.Url = "", ""
+	}
+}
+
+// passed takes a Progress and returns the last step that may now be decided.
+func (p *partition) passed(r *outcryv1.Progress) int64 {
+	p.expected = max(p.expected, r.GetPostsPartitions())
+	pos := p.progress[r.GetPostsPartition()]
+	if pos == nil {
+		pos = &position{}
+		p.progress[r.GetPostsPartition()] = pos
+	}
+	pos.WatermarkUS = max(pos.WatermarkUS, r.GetWatermarkUs())
+	pos.Next = max(pos.Next, r.GetNextOffset())
+	pos.Idle = r.GetIdle()
+	return p.decidable()
+}
+
+// decidable returns the last step that every partition of posts.v1 has passed, or math.MinInt64.
+func (p *partition) decidable() int64 {
+	if p.expected == 0 || len(p.progress) < int(p.expected) {
+		return math.MinInt64
+	}
+	lowest, waiting := int64(math.MaxInt64), false
+	for _, pos := range p.progress {
+		if !pos.Idle {
+			lowest, waiting = min(lowest, pos.WatermarkUS), true
+		}
+	}
+	if !waiting {
+		return math.MinInt64
+	}
+	return lowest/stepUS - 1 // a watermark speaks for what lies before it
+}
+
+// decided is what came out of one step of one service.
+type decided struct {
+	service string
+	verdict detect.Verdict
+	changed *outcryv1.Incident
+}
+
+// advance decides every step up to and including the last, in order, and hands each decision to emit.
+func (p *partition) advance(last int64, emit func(decided)) {
+	if p.clock == math.MinInt64 {
+		p.began = last
+		if len(p.steps) > 0 {
+			p.began = min(last, p.steps[0])
+		}
+	}
+	for p.clock < last {
+		step := p.clock + 1
+		if p.clock == math.MinInt64 || len(p.active) == 0 {
+			// Nobody is talking: on to the next mention.
+			if len(p.steps) == 0 || p.steps[0] > last {
+				p.clock = last
+				break
+			}
+			step = max(step, p.steps[0])
+		}
+		p.clock = step
+		p.decide(step, emit)
+	}
+	p.forget()
+}
+
+// decide takes the mentions of one step and judges the services that are talked about.
+func (p *partition) decide(step int64, emit func(decided)) {
+	mentions := p.pending[step]
+	for id := range mentions {
+		p.active[id] = p.service(id)
+	}
+	if len(p.steps) > 0 && p.steps[0] == step {
+		heap.Pop(&p.steps)
+		delete(p.pending, step)
+	}
+	ids := make([]string, 0, len(p.active))
+	for id := range p.active {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	at := time.UnixMicro((step + 1) * stepUS).UTC()
+	for _, id := range ids {
+		s := p.active[id]
+		s.people.Advance(step)
+		s.take(mentions[id], step)
+		people := s.people.Counts()
+		verdict := s.detector.Step(detect.Observation{At: at, People: people, MinutePeople: people[0], Ingested: -1}, s.incident.Open())
+		changed := s.incident.Step(verdict)
+		s.dirty = true
+		emit(decided{service: id, verdict: verdict, changed: changed})
+		if s.people.Empty() && !s.incident.Open() {
+			delete(p.active, id)
+		}
+	}
+}
+
+// take counts the people of the mentions of one step.
+func (s *service) take(mentions []*outcryv1.Mention, step int64) {
+	order(mentions)
+	for _, m := range mentions {
+		if s.countsAsPerson(m, step) {
+			s.people.Add(m.GetAuthor())
+		}
+		s.incident.Add(m)
+	}
+}
+
+// order sorts mentions by time and id, so that it does not matter in which order partitions were read.
+func order(mentions []*outcryv1.Mention) {
+	slices.SortFunc(mentions, func(a, b *outcryv1.Mention) int {
+		return cmp.Or(cmp.Compare(a.GetTimeUs(), b.GetTimeUs()), cmp.Compare(a.GetId(), b.GetId()))
+	})
+}
+
+// countsAsPerson tells somebody who reports an outage from somebody who repeats a post or a text.
+func (s *service) countsAsPerson(m *outcryv1.Mention, step int64) bool {
+	if m.GetLabel() != outcryv1.Label_LABEL_OUTAGE || m.GetRepostOf() != "" {
+		return false
+	}
+	f := m.GetTextFingerprint()
+	if f == 0 {
+		return true
+	}
+	first, ok := s.texts[f]
+	if !ok || step-first.step >= rememberSteps {
+		if s.texts == nil {
+			s.texts = map[uint64]copied{}
+		}
+		s.texts[f] = copied{author: m.GetAuthor(), step: step}
+		return true
+	}
+	return first.author == m.GetAuthor()
+}
+
+func (p *partition) service(id string) *service {
+	s := p.services[id]
+	if s == nil {
+		s = &service{id: id, detector: detect.New(p.detect), incident: incident.New(id, p.incident)}
+		s.detector.Begin(time.UnixMicro(p.began * stepUS).UTC())
+		p.services[id] = s
+	}
+	return s
+}
+
+// forget drops what can no longer matter.
+func (p *partition) forget() {
+	if p.clock < p.forgot+forgetEvery {
+		return
+	}
+	p.forgot = p.clock
+	oldest := p.clock - rememberSteps
+	for step, ids := range p.seenAt {
+		if step < oldest {
+			for _, id := range ids {
+				delete(p.seen, id)
+			}
+			delete(p.seenAt, step)
+		}
+	}
+	for step, keys := range p.withdrew {
+		if step < oldest {
+			for _, k := range keys {
+				delete(p.withdraw, k)
+			}
+			delete(p.withdrew, step)
+		}
+	}
+	for _, s := range p.services {
+		for f, c := range s.texts {
+			if c.step < oldest {
+				delete(s.texts, f)
+			}
+		}
+	}
+}
+
+// stepHeap gives the earliest step first.
+type stepHeap []int64
+
+func (h stepHeap) Len() int           { return len(h) }
+func (h stepHeap) Less(i, j int) bool { return h[i] < h[j] }
+func (h stepHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *stepHeap) Push(x any)        { *h = append(*h, x.(int64)) }
+func (h *stepHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return x
+}

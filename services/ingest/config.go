@@ -1,0 +1,34 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config of the stage.
+type Config struct {
+	MaxOutOfOrderness time.Duration `koanf:"max_out_of_orderness" doc:"How far posts of one source may be out of order in event time before they are late; decisions wait that long."`
+	BatchPosts        int           `koanf:"batch_posts" doc:"Posts that are written to Kafka at once, 1 to 100000."`
+	BatchWait         time.Duration `koanf:"batch_wait" doc:"How long a post may wait for others."`
+}
+
+// DefaultConfig returns what fits one machine.
+func DefaultConfig() Config {
+	return Config{MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond}
+}
+
+// Validate reports every fault.
+func (c Config) Validate() error {
+	var faults []error
+	if c.MaxOutOfOrderness < 0 || c.MaxOutOfOrderness > time.Hour {
+		faults = append(faults, fmt.Errorf("max_out_of_orderness is %s; 0s to 1h fit", c.MaxOutOfOrderness))
+	}
+	if c.BatchPosts < 1 || c.BatchPosts > 100_000 {
+		faults = append(faults, fmt.Errorf("batch_posts is %d; 1 to 100000 fit", c.BatchPosts))
+	}
+	if c.BatchWait <= 0 || c.BatchWait > time.Minute {
+		faults = append(faults, fmt.Errorf("batch_wait is %s; 1ms to 1m fit", c.BatchWait))
+	}
+	return errors.Join(faults...)
+}
