@@ -1,0 +1,224 @@
+package names
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"outcry.dev/pkg/catalog"
+	"outcry.dev/pkg/names/fold"
+)
+
+// builder turns a catalog's names into a trie.
+type builder struct {
+	catalog *catalog.Catalog
+	reader  reader
+	trie    trie
+	single  map[uint64]struct{} // what goes into the trie's filters
+	pair    map[uint64]struct{}
+}
+
+func newBuilder(c *catalog.Catalog, t fold.Table) *builder {
+	return &builder{catalog: c, reader: reader{fold: t}, trie: newTrie(),
+		single: map[uint64]struct{}{}, pair: map[uint64]struct{}{}}
+}
+
+func (b *builder) matcher() *Matcher {
+	// What the catalog states goes first: a form derived from one service's name never takes another's own.
+	for i := range b.catalog.Services {
+		b.stated(int32(i), &b.catalog.Services[i])
+	}
+	for i := range b.catalog.Services {
+		b.derived(int32(i), &b.catalog.Services[i])
+	}
+	b.trie.single, b.trie.pair = newFilter(b.single), newFilter(b.pair)
+	m := &Matcher{reader: b.reader, trie: b.trie, tags: newTags()}
+	m.contexts = newContexts(b.catalog, &m.reader)
+	return m
+}
+
+func (b *builder) stated(service int32, s *catalog.Service) {
+	b.words(s.Name, name{service: service, kind: Name, weak: s.Ambiguous})
+	for _, alias := range s.Aliases {
+		b.words(alias, name{service: service, kind: Alias})
+	}
+	for _, alias := range s.Weak {
+		b.words(alias, name{service: service, kind: Alias, weak: true})
+	}
+	for _, handles := range s.Handles {
+		for _, handle := range handles {
+			b.whole(rootHandles, handle, name{service: service, kind: Handle})
+		}
+	}
+	for _, tag := range s.Hashtags {
+		b.hashtag(tag, name{service: service, kind: Hashtag})
+	}
+	if domain := s.Domain(); domain != "" {
+		b.whole(rootDomains, domain, name{service: service, kind: Domain})
+	}
+}
+
+// derived adds the forms that follow from names: hashtags, words written together, "twitters" for "twitter's", and the endings and
+// prefixes that some languages write without a gap.
+func (b *builder) derived(service int32, s *catalog.Service) {
+	type form struct {
+		text string
+		name name
+	}
+	forms := []form{{s.Name, name{service: service, kind: Name, weak: s.Ambiguous}}}
+	for _, alias := range s.Aliases {
+		forms = append(forms, form{alias, name{service: service, kind: Alias}})
+	}
+	for _, alias := range s.Weak {
+		forms = append(forms, form{alias, name{service: service, kind: Alias, weak: true}})
+	}
+	for _, f := range forms {
+		b.hashtag(f.text, f.name)
+		if f.name.weak {
+			continue
+		}
+		folded := fold.String(f.text)
+		together := strings.ReplaceAll(folded, " ", "")
+		if together != folded && len(together) >= 6 && isLatin(together) && !strings.ContainsAny(f.text, "&+") {
+			b.words(together, f.name)
+		}
+		switch {
+		case isLatin(together) && len(together) >= 4 && !unicode.IsDigit(rune(together[len(together)-1])):
+			if !strings.HasSuffix(together, "s") && !strings.ContainsAny(f.text, "&+") {
+				b.words(folded+"s", f.name)
+			}
+			if folded == together && len(together) >= 5 && speaks(s, "TR") {
+				for _, ending := range turkishEndings(together) {
+					b.words(together+ending, f.name)
+				}
+			}
+		case isIn(together, unicode.Cyrillic):
+			for _, inflected := range russianForms(folded) {
+				b.words(inflected, f.name)
+			}
+		case isIn(together, unicode.Arabic):
+			for _, prefix := range arabicPrefixes {
+				b.words(prefix+folded, f.name)
+			}
+			if rest, ok := strings.CutPrefix(folded, "ال"); ok {
+				b.words("لل"+rest, f.name)
+			}
+		}
+	}
+}
+
+// words adds a name that is found as words, unless it means something already.
+func (b *builder) words(text string, n name) {
+	var first word
+	at, count, hangul := rootWords, 0, 0
+	for i := 0; i < len(text); {
+		var w word
+		g := tightGap
+		if count > 0 {
+			i, g = b.reader.next(text, i)
+		}
+		if g == symbolGap {
+			w = b.reader.symbol(text, i)
+		} else if w = b.reader.word(text, i); w.class == fold.Break {
+			i = w.end // a sign that texts may have or not
+			continue
+		}
+		if count++; count == 1 {
+			first = w
+		} else if count == 2 {
+			if g == symbolGap { // "&" is no word where posts are read
+				b.single[first.hash] = struct{}{}
+			}
+			b.pair[pairHash(first.hash, w.hash)] = struct{}{}
+		}
+		if g == looseGap {
+			b.trie.nodes[at].loose = true
+		}
+		if w.class == fold.Hangul {
+			hangul++
+		}
+		at = b.trie.grow(at, w.hash)
+		i = w.end
+	}
+	if count == 1 {
+		b.single[first.hash] = struct{}{}
+	}
+	n.short = hangul > 0 && hangul < 3
+	b.name(at, n)
+}
+
+// name says what a path means, unless it means something already.
+func (b *builder) name(at int32, n name) {
+	if at < roots || b.trie.nodes[at].name >= 0 {
+		return
+	}
+	b.trie.nodes[at].name = int32(len(b.trie.names))
+	b.trie.names = append(b.trie.names, n)
+}
+
+func (b *builder) whole(root int32, text string, n name) {
+	b.name(b.trie.grow(root, hashString(strings.ToLower(text))), n)
+}
+
+func (b *builder) hashtag(text string, n name) {
+	tag := strings.ReplaceAll(fold.String(text), " ", "")
+	if utf8.RuneCountInString(tag) < 2 || len(tag) > maxHashtagBytes { // "#x" says nothing
+		return
+	}
+	b.name(b.trie.grow(rootHashtags, hashString(tag)), n)
+}
+
+func isLatin(folded string) bool {
+	for i := range len(folded) {
+		if !isWordByte(folded[i]) {
+			return false
+		}
+	}
+	return folded != ""
+}
+
+func isIn(folded string, script *unicode.RangeTable) bool {
+	for _, r := range folded {
+		if !unicode.Is(script, r) && !unicode.IsDigit(r) {
+			return false
+		}
+	}
+	return utf8.RuneCountInString(folded) >= 3
+}
+
+// speaks says whether people of the country talk of the service: it is theirs, or everybody's.
+func speaks(s *catalog.Service, country string) bool {
+	for _, c := range s.Countries {
+		if c == country {
+			return true
+		}
+	}
+	return len(s.Countries) == 0
+}
+
+// turkishEndings are the common case endings, which people often write without the apostrophe. Both vowel harmonies are there:
+// borrowed names follow their sound, not their spelling.
+func turkishEndings(word string) []string {
+	if strings.IndexByte("aeiou", word[len(word)-1]) >= 0 {
+		return []string{"ya", "ye", "yi", "yu", "da", "de", "dan", "den", "nin", "nun"}
+	}
+	return []string{"a", "e", "i", "u", "da", "de", "ta", "te", "dan", "den", "tan", "ten", "in", "un"}
+}
+
+// russianForms are the singular cases of a noun as Russian declines borrowed names.
+func russianForms(word string) []string {
+	last, size := utf8.DecodeLastRuneInString(word)
+	stem := word[:len(word)-size]
+	switch last {
+	case 'а':
+		return []string{stem + "ы", stem + "и", stem + "е", stem + "у", stem + "ои"}
+	case 'я':
+		return []string{stem + "и", stem + "е", stem + "ю", stem + "еи"}
+	case 'о', 'е', 'и', 'у', 'ы', 'э', 'ю', 'ь':
+		return nil
+	}
+	return []string{word + "а", word + "у", word + "ом", word + "е"}
+}
+
+// arabicPrefixes are the article, the conjunction and the prepositions that Arabic writes together with the noun, folded.
+var arabicPrefixes = [...]string{"ال", "و", "ب", "ل", "ف", "وال", "بال", "فال", "ع"}

@@ -1,0 +1,95 @@
+package names
+
+// A word's hash takes eight folded bytes at a time, the last ones padded with zeros, which no word holds. Each step is a bijection
+// of the state for given bytes, so words of up to eight bytes never collide; longer ones do with a probability of 2^-64.
+
+const (
+	seed       uint64 = 0x9E3779B97F4A7C15
+	multiplier uint64 = 0xD6E8FEB86659FD93
+)
+
+func step(h, chunk uint64) uint64 {
+	h = (h ^ chunk) * multiplier
+	return h ^ h>>32
+}
+
+// hasher hashes bytes that come one by one, as step hashes them by eights.
+type hasher struct {
+	h, chunk uint64
+	n        uint // bytes in chunk
+	total    int
+}
+
+func newHasher() hasher { return hasher{h: seed} }
+
+func (s *hasher) add(b byte) {
+	s.chunk |= uint64(b) << (8 * s.n)
+	s.n++
+	s.total++
+	if s.n == 8 {
+		s.h, s.chunk, s.n = step(s.h, s.chunk), 0, 0
+	}
+}
+
+// addRune adds r as UTF-8. It is utf8.AppendRune without the slice; r is valid.
+func (s *hasher) addRune(r rune) {
+	switch {
+	case r < 0x80:
+		s.add(byte(r))
+	case r < 0x800:
+		s.add(0xC0 | byte(r>>6))
+		s.add(0x80 | byte(r)&0x3F)
+	case r < 0x10000:
+		s.add(0xE0 | byte(r>>12))
+		s.add(0x80 | byte(r>>6)&0x3F)
+		s.add(0x80 | byte(r)&0x3F)
+	default:
+		s.add(0xF0 | byte(r>>18))
+		s.add(0x80 | byte(r>>12)&0x3F)
+		s.add(0x80 | byte(r>>6)&0x3F)
+		s.add(0x80 | byte(r)&0x3F)
+	}
+}
+
+func (s *hasher) sum() uint64 {
+	if s.n > 0 {
+		return step(s.h, s.chunk)
+	}
+	return s.h
+}
+
+func hashString(text string) uint64 {
+	s := newHasher()
+	for i := range len(text) {
+		s.add(text[i])
+	}
+	return s.sum()
+}
+
+const (
+	ones  uint64 = 0x0101010101010101
+	highs uint64 = 0x8080808080808080
+)
+
+// nonWord sets the high bit of each byte of x that is no ASCII letter or digit.
+func nonWord(x uint64) uint64 {
+	low := x &^ highs
+	lower := low | 0x20*ones // maps A-Z to a-z, and nothing else into a-z or 0-9
+	letter := (lower + (0x80-'a')*ones) &^ (lower + (0x80-'z'-1)*ones)
+	digit := (low + (0x80-'0')*ones) &^ (low + (0x80-'9'-1)*ones)
+	return ^((letter | digit) &^ x) & highs
+}
+
+// load8 reads eight bytes of text at i, the first in the lowest byte; bytes behind the text's end are zero.
+func load8(text string, i int) uint64 {
+	if i+8 <= len(text) {
+		s := text[i : i+8]
+		return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	}
+	var x uint64
+	for j := len(text) - 1; j >= i; j-- {
+		x = x<<8 | uint64(text[j])
+	}
+	return x
+}
