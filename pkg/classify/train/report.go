@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sort"
+
+	"outcry.dev/pkg/classify/internal/linear"
+)
+
+// report measures by cross-validation on other people's posts, and on the project's own test posts.
+func report(w io.Writer, c *corpus, m *maker, all []example, o options, faults string) error {
+	held := crossValidate(all, o.folds, o, func(p *post) bool { return p.origin == originDev || p.origin == originRead })
+	factor := temperature(only(held, originDev))
+	applyTemperature(held, factor)
+	var given, read tally
+	bySource := map[string]*tally{}
+	for i := range held {
+		h := &held[i]
+		if !h.chosen {
+			continue
+		}
+		if h.post.origin == originDev {
+			given.add(h)
+			continue
+		}
+		read.add(h)
+		if bySource[h.post.Source] == nil {
+			bySource[h.post.Source] = &tally{}
+		}
+		bySource[h.post.Source].add(h)
+	}
+	fmt.Fprintf(w, "temperature factor %.3f\n", factor)
+	given.write(w, "held-out posts, service given")
+	given.writeLabels(w)
+	endToEnd(held, originDev, false).write(w, "held-out posts, from the text alone")
+	endToEnd(held, originDev, true).write(w, "… those that name a service")
+	read.write(w, "posts read for training, left out")
+	for _, s := range sortedKeys(bySource) {
+		bySource[s].write(w, "… "+s)
+	}
+	if len(c.tests) > 0 {
+		own(w, c, m, all, o, factor)
+	}
+	if faults != "" {
+		return writeFaults(held, faults)
+	}
+	return nil
+}
+
+func only(held []outcome, from origin) []outcome {
+	var list []outcome
+	for _, h := range held {
+		if h.post.origin == from {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+func sortedKeys(m map[string]*tally) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// endToEnd judges posts as the command does: a post counts as an outage where any service it names does; one that names none says
+// nothing.
+func endToEnd(held []outcome, from origin, namedOnly bool) *detection {
+	type verdict struct{ truth, said, named bool }
+	posts := map[*post]*verdict{}
+	var order []*post
+	for i := range held {
+		h := &held[i]
+		if h.post.origin != from {
+			continue
+		}
+		v := posts[h.post]
+		if v == nil {
+			v = &verdict{truth: h.post.Label == "outage"}
+			posts[h.post] = v
+			order = append(order, h.post)
+		}
+		if h.service >= 0 {
+			v.named = true
+			v.said = v.said || h.best() == 0
+		}
+	}
+	d := &detection{}
+	for _, p := range order {
+		v := posts[p]
+		if namedOnly && !v.named {
+			continue
+		}
+		d.n++
+		d.score.add(v.truth, v.said)
+	}
+	return d
+}
+
+type detection struct {
+	n int
+	score
+}
+
+func (d *detection) write(w io.Writer, title string) {
+	fmt.Fprintf(w, "%-38s n=%-5d outage F1 %.3f (precision %.3f, recall %.3f)\n", title, d.n, d.f1(), d.precision(), d.recall())
+}
+
+// own measures a model of everything on the posts written for tests, by file.
+func own(w io.Writer, c *corpus, m *maker, all []example, o options, factor float32) {
+	mod := linear.Fit(plain(all), o.label).Quantise(factor)
+	tests := m.all(c.tests)
+	byFile := map[string]*tally{}
+	out := make([]outcome, len(tests))
+	for i := range tests {
+		e := &tests[i]
+		out[i] = outcome{example: e, logits: make([]float32, labelCount)}
+		mod.Logits(e.Index, e.Value, out[i].logits)
+	}
+	applyTemperature(out, 1)
+	total := &tally{}
+	for i := range out {
+		name := out[i].post.Source
+		if byFile[name] == nil {
+			byFile[name] = &tally{}
+		}
+		byFile[name].add(&out[i])
+		total.add(&out[i])
+	}
+	total.write(w, "own test posts")
+	total.writeLabels(w)
+	for _, s := range sortedKeys(byFile) {
+		byFile[s].write(w, "… "+s)
+	}
+}
+
+func writeFaults(held []outcome, name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	for i := range held {
+		h := &held[i]
+		if h.chosen && h.best() != h.Class {
+			fmt.Fprintf(f, "%d %s>%s %.2f %s %d| %s\n", h.post.origin, labelName(h.Class), labelName(h.best()), h.p[h.best()], h.post.Service, h.service, h.post.Text)
+		}
+	}
+	return f.Close()
+}
