@@ -47,7 +47,7 @@ func DefaultConfig() Config {
 	return Config{
 		MaxMemoryBytes: 2 << 30,
 		StartTimeout:   time.Minute,
-		CloseTimeout:   20 * time.Second,
+		CloseTimeout:   10 * time.Second,
 	}
 }
 
@@ -142,7 +142,10 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 // first starts the engine on the configured ports, or on free ones: somebody else may take a free port between the choice and
 // its use, so that is tried more than once.
 func (s *Server) first(ctx context.Context) (*child, error) {
-	var err error
+	err := s.awaitPredecessor(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for range 3 {
 		if s.native, s.http, err = choosePorts(s.cfg.NativePort, s.cfg.HTTPPort); err != nil {
 			return nil, err
@@ -159,6 +162,16 @@ func (s *Server) first(ctx context.Context) (*child, error) {
 		}
 	}
 	return nil, err
+}
+
+// awaitPredecessor gives the engine of a parent that was killed a moment ago the time to end.
+func (s *Server) awaitPredecessor(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*outlive)
+	defer cancel()
+	if err := dirlock.AwaitFree(ctx, s.files.status()); err != nil {
+		return fmt.Errorf("start the embedded ClickHouse: another engine still works on %s: %w", s.files.dir, err)
+	}
+	return nil
 }
 
 // choosePorts replaces zeros by free ports.

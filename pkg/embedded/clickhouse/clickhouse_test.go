@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"outcry.dev/pkg/embedded/internal/dirlock"
 )
@@ -170,10 +171,10 @@ func TestKilledParentTakesTheEngineAlong(t *testing.T) {
 		t.Fatal("the engine did not run")
 	}
 	kill(t, cmd.Process.Pid)
-	eventually(t, "the engine ends after its parent was killed", func() bool { return !alive(engine) })
 	if got := start(t, Config{DataDir: dir}).must(t, "SELECT id FROM seen"); got != "7" {
 		t.Errorf("read %q, want 7", got)
 	}
+	eventually(t, "the engine ends after its parent was killed", func() bool { return !alive(engine) })
 }
 
 func TestCtrlCIsTheParentsToHeed(t *testing.T) {
@@ -259,6 +260,55 @@ func TestQueryBeyondTheMemoryFailsAndTheEngineGoesOn(t *testing.T) {
 	if got := s.must(t, "SELECT 1"); got != "1" || s.PID() != pid {
 		t.Errorf("answer %s from process %d, was %d", got, s.PID(), pid)
 	}
+}
+
+func TestGivesUpOnAnEngineThatKeepsDying(t *testing.T) {
+	dir := t.TempDir()
+	library := filepath.Join(dir, "library.so")
+	cached, err := Library(bounded(t), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(cached, library); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Config{DataDir: filepath.Join(dir, "data"), Library: library})
+	if err := os.Remove(library); err != nil {
+		t.Fatal(err)
+	}
+	kill(t, s.PID())
+	select {
+	case <-s.Done():
+	case <-bounded(t).Done():
+		t.Fatal("it tries for ever")
+	}
+	for _, part := range []string{fmt.Sprint(patience), library, s.LogPath()} {
+		if err := s.Err(); err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%q is not in: %v", part, err)
+		}
+	}
+	start(t, Config{DataDir: filepath.Join(dir, "data")}) // it has let go of the folder
+}
+
+func TestCloseWhileTheEngineIsAway(t *testing.T) {
+	s := start(t, Config{DataDir: t.TempDir()})
+	kill(t, s.PID())
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s.PID() != 0 {
+		t.Errorf("process %d after Close", s.PID())
+	}
+}
+
+func TestStartThatTakesTooLongLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	start(t, Config{DataDir: t.TempDir()}) // fetches the library, if need be
+	_, err := Start(bounded(t), Config{DataDir: dir, StartTimeout: time.Nanosecond}, quiet())
+	if err == nil || !strings.Contains(err.Error(), "no answer") || !strings.Contains(err.Error(), filepath.Join(dir, "clickhouse.log")) {
+		t.Errorf("start: %v", err)
+	}
+	start(t, Config{DataDir: dir})
 }
 
 func TestWrongLibraryIsNamed(t *testing.T) {

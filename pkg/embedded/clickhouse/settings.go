@@ -16,6 +16,7 @@ import (
 type layout struct{ dir string }
 
 func (l layout) data() string     { return filepath.Join(l.dir, "data") }
+func (l layout) status() string   { return filepath.Join(l.data(), "status") } // the engine locks it
 func (l layout) log() string      { return filepath.Join(l.dir, "clickhouse.log") }
 func (l layout) settings() string { return filepath.Join(l.dir, "clickhouse.xml") }
 func (l layout) users() string    { return filepath.Join(l.dir, "users.xml") }

@@ -64,7 +64,7 @@ func (s *Server) supervise(c *child) {
 				s.giveUp(fmt.Errorf("ClickHouse died %d times in a row: %w", quick, died))
 				return
 			}
-			s.log.Warn("ClickHouse died and is started again", "err", died, "pause", pause)
+			s.log.Warn("ClickHouse died and is started again", "deaths", quick, "pause", pause, "log", s.LogPath())
 			select {
 			case <-s.closing:
 				return
@@ -73,10 +73,11 @@ func (s *Server) supervise(c *child) {
 			pause = min(2*pause, longestPause)
 			ctx, cancel := s.untilClose()
 			next, err := s.launch(ctx)
-			cancel()
-			if ctx.Err() != nil && err != nil {
+			if err != nil && ctx.Err() != nil {
+				cancel()
 				return
 			}
+			cancel()
 			c, died = next, err
 		}
 		s.setChild(c)

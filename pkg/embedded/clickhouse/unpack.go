@@ -38,8 +38,11 @@ func unpack(ctx context.Context, packed, to string, size int64, have func(int64)
 	return out.Sync()
 }
 
-// mostEntries bounds the search: the package has four.
-const mostEntries = 64
+// Bounds of what is in the package beside the library: it has three files of 3 MB.
+const (
+	mostEntries = 64
+	mostBytes   = 16 << 20
+)
 
 // findLibrary returns a reader of the library in a packed package. The reader ends after size bytes at most.
 func findLibrary(packed io.Reader, size int64) (io.Reader, error) {
@@ -48,7 +51,7 @@ func findLibrary(packed io.Reader, size int64) (io.Reader, error) {
 		return nil, err
 	}
 	// Whatever else is in there is skipped by reading it, so it is bounded too.
-	archive := tar.NewReader(io.LimitReader(unzipped, size+64<<20))
+	archive := tar.NewReader(io.LimitReader(unzipped, size+mostBytes))
 	for range mostEntries {
 		switch entry, err := archive.Next(); {
 		case errors.Is(err, io.EOF):

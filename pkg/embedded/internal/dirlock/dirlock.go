@@ -49,6 +49,19 @@ func Wait(ctx context.Context, dir string) (*Lock, error) {
 	return &Lock{file}, nil
 }
 
+// AwaitFree waits until nobody holds a lock on the file at path, or ctx ends. A file that is not there is free. It is for a lock that
+// an engine takes by itself, and which it may still hold for a moment after the process that started it was killed.
+func AwaitFree(ctx context.Context, path string) error {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	file := flock.New(path)
+	if _, err := file.TryLockContext(ctx, 20*time.Millisecond); err != nil {
+		return fmt.Errorf("wait for the lock of %s: %w", path, err)
+	}
+	return file.Close()
+}
+
 func open(dir string) (*flock.Flock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)

@@ -48,3 +48,33 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	}
 	_ = lock.Release()
 }
+
+func TestAwaitFree(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, FileName)
+	if err := AwaitFree(t.Context(), path); err != nil {
+		t.Fatalf("a file that is not there: %v", err)
+	}
+	held, err := Acquire(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := AwaitFree(ended, path); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a held lock: %v", err)
+	}
+	waited := make(chan error)
+	go func() { waited <- AwaitFree(t.Context(), path) }()
+	if err := held.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-waited; err != nil {
+		t.Fatalf("a released lock: %v", err)
+	}
+	if again, err := Acquire(dir); err != nil {
+		t.Fatalf("it kept the lock: %v", err)
+	} else {
+		_ = again.Release()
+	}
+}
