@@ -1,0 +1,93 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"outcry.dev/pkg/catalog"
+	"outcry.dev/pkg/store"
+)
+
+const (
+	questionTimeout = 10 * time.Second // for all that one request asks of ClickHouse
+	goodbyeTime     = 5 * time.Second  // for requests under way when the process ends
+)
+
+// Deps are what the API answers from.
+type Deps struct {
+	Store   *store.Store
+	Catalog *catalog.Catalog
+	// Registry takes the stage's metrics; Gatherer gives those that /metrics shows. A *prometheus.Registry is both.
+	Registry prometheus.Registerer
+	Gatherer prometheus.Gatherer
+	Log      *slog.Logger
+}
+
+// API serves pages and JSON.
+type API struct {
+	cfg     Config
+	deps    Deps
+	metrics *metrics
+	started chan struct{} // closed once address or fault is known
+	address string
+	fault   error
+}
+
+// New remembers.
+func New(cfg Config, deps Deps) *API {
+	return &API{cfg: cfg, deps: deps, metrics: newMetrics(deps.Registry), started: make(chan struct{})}
+}
+
+// Addr waits until Run listens and returns where, as host:port.
+func (a *API) Addr(ctx context.Context) (string, error) {
+	select {
+	case <-a.started:
+		return a.address, a.fault
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// Run serves until ctx ends, and then returns nil once the requests under way have been answered, or were given up after some seconds.
+// It is to be called once.
+func (a *API) Run(ctx context.Context) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
+	if err != nil {
+		a.fault = fmt.Errorf("serve pages: %w: choose another address with api.listen (port 0 takes a free one)", err)
+		close(a.started)
+		return a.fault
+	}
+	a.address = listener.Addr().String()
+	close(a.started)
+	server := &http.Server{
+		Handler:           a.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve pages at %s: %w", a.address, err)
+	case <-ctx.Done():
+	}
+	goodbye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTime)
+	defer cancel()
+	err = server.Shutdown(goodbye)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close()
+	}
+	<-served
+	return err
+}

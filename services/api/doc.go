@@ -1,0 +1,15 @@
+// Package api is the stage that answers: services, series and incidents as JSON, and the same for people as pages with a chart.
+//
+// It must never write to ClickHouse, never show other people's text unescaped, and never run a script in a reader's browser.
+//
+// What is not obvious:
+//
+//   - "Now" is the time of the data, not of the clock: the end of the last minute that was ingested. A replay of 2010 shows the services
+//     as they were in 2010. The parameter at asks for another moment.
+//   - The state of a service follows from its incidents as they are known today, held against that moment: ok, suspected, outage,
+//     recovering, or unknown where nothing was ingested just before, since silent is not quiet.
+//   - JSON comes from the same encoder as the lines that the alerter writes, so that fields have one name everywhere.
+//   - A chart is drawn twice into a page, for wide and for narrow screens, and the style sheet shows one: text in an SVG shrinks with the
+//     picture.
+//   - Pages need no script, so the content security policy allows none.
+package api

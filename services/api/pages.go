@@ -1,0 +1,391 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"embed"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"outcry.dev/pkg/catalog"
+	"outcry.dev/pkg/chart"
+	"outcry.dev/pkg/store"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed assets/style.css assets/icon.svg
+var assetFiles embed.FS
+
+const (
+	wide, narrow     = 960, 380 // of charts, in pixels
+	pageIncidents    = 10
+	pageEvidence     = 12
+	pageChartCaveat  = "A chart counts people who complain in public, not users affected."
+	assetsCacheHours = 24
+)
+
+var pages = template.Must(template.New("").Funcs(template.FuncMap{
+	"stamp":      stamp,
+	"micros":     micros,
+	"iso":        func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"clock":      func(t time.Time) string { return t.UTC().Format("15:04") },
+	"date":       func(t time.Time) string { return t.UTC().Format("2 January 2006") },
+	"local":      func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04") },
+	"thousands":  func(n any) string { return thousands(asInt64(n)) },
+	"plural":     func(n any, one, many string) string { return plural(asInt64(n), one, many) },
+	"lead":       leadWords,
+	"lasted":     lasted,
+	"state":      incidentWord,
+	"web":        webAddress,
+	"decimal":    func(x float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", x), ".0") },
+	"percent":    func(x float64) string { return fmt.Sprintf("%.0f %%", 100*x) },
+	"words":      func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+	"styleSheet": func() string { return "/assets/style.css?" + styleVersion },
+}).ParseFS(templateFiles, "templates/*.html"))
+
+func asInt64(n any) int64 {
+	switch n := n.(type) {
+	case int:
+		return int64(n)
+	case int64:
+		return n
+	default:
+		panic(fmt.Sprintf("api: %T is no count", n)) // a template's mistake, found by its first test
+	}
+}
+
+// style is the style sheet of the pages, with that of the charts.
+var style = func() []byte {
+	own, err := assetFiles.ReadFile("assets/style.css")
+	if err != nil {
+		panic(err) // embedded
+	}
+	return slices.Concat([]byte(chart.Style), own)
+}()
+
+// styleVersion lets browsers keep the style sheet until it changes.
+var styleVersion = func() string {
+	h := fnv.New32a()
+	_, _ = h.Write(style) // a hash does not fail
+	return fmt.Sprintf("%08x", h.Sum32())
+}()
+
+// render writes a page, once it is whole.
+func render(w http.ResponseWriter, status int, name string, data any) error {
+	var body bytes.Buffer
+	if err := pages.ExecuteTemplate(&body, name, data); err != nil {
+		return fmt.Errorf("write page %s: %w", name, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-cache")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes()) // whoever asked has gone
+	return nil
+}
+
+func (a *API) writeErrorPage(w http.ResponseWriter, p *problem) {
+	err := render(w, p.Status, "error.html", struct {
+		Title  string
+		Detail string
+	}{http.StatusText(p.Status), p.Detail})
+	if err != nil {
+		a.deps.Log.Error("cannot write the error page", "error", err)
+		http.Error(w, p.Detail, p.Status)
+	}
+}
+
+func (a *API) asset(w http.ResponseWriter, r *http.Request) error {
+	var body []byte
+	switch r.PathValue("name") {
+	case "style.css":
+		body = style
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	case "icon.svg":
+		icon, err := assetFiles.ReadFile("assets/icon.svg")
+		if err != nil {
+			return err
+		}
+		body = icon
+		w.Header().Set("Content-Type", "image/svg+xml")
+	default:
+		return a.nothing(w, r)
+	}
+	w.Header().Set("Cache-Control", fmt.Sprintf("max-age=%d", assetsCacheHours*3600))
+	_, _ = w.Write(body) // whoever asked has gone
+	return nil
+}
+
+// incidentRow is an incident in a list.
+type incidentRow struct {
+	*outcryv1.Incident
+	Name string // of the service
+	At   time.Time
+}
+
+func (a *API) incidentRows(incidents []*outcryv1.Incident, at time.Time) []incidentRow {
+	rows := make([]incidentRow, len(incidents))
+	for n, i := range incidents {
+		rows[n] = incidentRow{Incident: i, Name: a.name(i.GetService()), At: at}
+	}
+	return rows
+}
+
+// name of a service that the catalog may have lost since.
+func (a *API) name(service string) string {
+	if s, ok := a.deps.Catalog.ByID(service); ok {
+		return s.Name
+	}
+	return service
+}
+
+func (a *API) home(w http.ResponseWriter, r *http.Request) error {
+	p := readParams(r, "at")
+	at := p.time("at")
+	if p.fault != nil {
+		return p.fault
+	}
+	o, err := a.overview(r.Context(), at)
+	if err != nil {
+		return err
+	}
+	incidents, err := a.deps.Store.Incidents(r.Context(), store.IncidentFilter{To: o.At, Limit: pageIncidents})
+	if err != nil {
+		return err
+	}
+	type group struct {
+		Category string
+		Services []serviceNow
+	}
+	data := struct {
+		*overview
+		Asked     bool
+		Unusual   []serviceNow
+		Talked    []serviceNow
+		Quiet     []group
+		Unknown   bool
+		Incidents []incidentRow
+	}{overview: o, Asked: !at.IsZero(), Incidents: a.incidentRows(incidents, o.At)}
+	quiet := map[string][]serviceNow{}
+	for _, s := range o.Services {
+		data.Unknown = data.Unknown || s.State == stateUnknown
+		switch {
+		case s.State.rank() > stateUnknown.rank():
+			data.Unusual = append(data.Unusual, s)
+		case s.Mentions > 0:
+			data.Talked = append(data.Talked, s)
+		default:
+			quiet[s.Category] = append(quiet[s.Category], s)
+		}
+	}
+	for category, services := range quiet {
+		data.Quiet = append(data.Quiet, group{category, services})
+	}
+	slices.SortFunc(data.Quiet, func(x, y group) int { return cmp.Compare(x.Category, y.Category) })
+	return render(w, http.StatusOK, "home.html", data)
+}
+
+// figure is a chart in a page.
+type figure struct {
+	Wide, Narrow template.HTML
+}
+
+func newFigure(c chart.Chart) figure {
+	// The chart escapes what it is given.
+	draw := func(width int, id string) template.HTML {
+		return template.HTML(chart.SVG(c, chart.Options{Width: width, ID: id}))
+	}
+	return figure{Wide: draw(wide, "wide"), Narrow: draw(narrow, "narrow")}
+}
+
+// link is a range to choose.
+type link struct {
+	Text string
+	timeRange
+	Current bool
+}
+
+func (l link) Query() template.URL {
+	return template.URL("from=" + l.from.Format("2006-01-02T15:04Z") + "&to=" + l.to.Format("2006-01-02T15:04Z"))
+}
+
+func (a *API) servicePage(w http.ResponseWriter, r *http.Request) error {
+	p := readParams(r, "from", "to", "step")
+	asked := p.timeRange()
+	if p.fault != nil {
+		return p.fault
+	}
+	service, err := a.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	ctx := r.Context()
+	s, err := a.stretch(ctx, service, asked)
+	if err != nil {
+		return err
+	}
+	o, err := a.overview(ctx, time.Time{})
+	if err != nil {
+		return err
+	}
+	incidents, err := a.deps.Store.Incidents(ctx, store.IncidentFilter{Services: []string{service.ID}, Limit: pageIncidents})
+	if err != nil {
+		return err
+	}
+	evidence, err := a.deps.Store.LatestEvidence(ctx, service.ID, s.From, s.To, pageEvidence)
+	if err != nil {
+		return err
+	}
+	end, err := a.endOf(ctx, service.ID)
+	if err != nil {
+		return err
+	}
+	return render(w, http.StatusOK, "service.html", struct {
+		*stretch
+		Now       *serviceNow
+		At        time.Time
+		Figure    figure
+		Caveat    string
+		Ranges    []link
+		Incidents []incidentRow
+		Evidence  []*outcryv1.Evidence
+		StepName  string
+	}{s, o.now(service.ID), o.At, newFigure(s.chart()), pageChartCaveat, ranges(s, end), a.incidentRows(incidents, o.At), evidence, shortDuration(s.Step)})
+}
+
+// ranges are those that a page offers.
+func ranges(s *stretch, end time.Time) []link {
+	length := s.To.Sub(s.From)
+	out := []link{
+		{Text: "← Earlier", timeRange: timeRange{from: s.From.Add(-length), to: s.From}},
+		{Text: "Later →", timeRange: timeRange{from: s.To, to: s.To.Add(length)}},
+	}
+	if !s.To.Before(end) {
+		out = out[:1]
+	}
+	for _, l := range []struct {
+		text   string
+		length time.Duration
+	}{{"6 hours", 6 * time.Hour}, {"24 hours", day}, {"7 days", 7 * day}, {"30 days", 30 * day}} {
+		out = append(out, link{Text: l.text, timeRange: timeRange{from: end.Add(-l.length), to: end}, Current: s.To.Equal(end) && length == l.length})
+	}
+	return out
+}
+
+func (a *API) chartImage(w http.ResponseWriter, r *http.Request) error {
+	p := readParams(r, "from", "to", "step", "width")
+	asked, width := p.timeRange(), p.number("width", wide, 320, 2000)
+	if p.fault != nil {
+		return p.fault
+	}
+	service, err := a.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	s, err := a.stretch(r.Context(), service, asked)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "image/svg+xml")
+	w.Header().Set("Cache-Control", "max-age=60")
+	// The picture carries its own style.
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+	_, _ = w.Write(chart.SVG(s.chart(), chart.Options{Width: width, Standalone: true})) // whoever asked has gone
+	return nil
+}
+
+func (a *API) incidentPage(w http.ResponseWriter, r *http.Request) error {
+	i, err := a.findIncident(r)
+	if err != nil {
+		return err
+	}
+	ctx := r.Context()
+	changes, err := a.deps.Store.Changes(ctx, i.GetId())
+	if err != nil {
+		return err
+	}
+	at, err := a.deps.Store.LatestTime(ctx, "")
+	if err != nil {
+		return err
+	}
+	around := around(i, at)
+	data := struct {
+		incidentRow
+		Around       link
+		Figure       *figure
+		Caveat       string
+		Moments      []moment
+		Changes      []store.Change
+		Consequences []*catalog.Service
+		Root         string
+	}{incidentRow: incidentRow{Incident: i, Name: a.name(i.GetService()), At: at}, Around: link{timeRange: around}, Caveat: pageChartCaveat,
+		Moments: moments(i), Changes: changes, Root: i.GetRoot()}
+	for _, id := range i.GetConsequences() {
+		if s, ok := a.deps.Catalog.ByID(id); ok {
+			data.Consequences = append(data.Consequences, s)
+		}
+	}
+	if service, ok := a.deps.Catalog.ByID(i.GetService()); ok {
+		if data.Figure, err = a.figureOf(ctx, service, around); err != nil {
+			return err
+		}
+	}
+	return render(w, http.StatusOK, "incident.html", data)
+}
+
+func (a *API) figureOf(ctx context.Context, service *catalog.Service, r timeRange) (*figure, error) {
+	s, err := a.stretch(ctx, service, r)
+	if err != nil {
+		return nil, err
+	}
+	f := newFigure(s.chart())
+	return &f, nil
+}
+
+// around is a range that shows an incident with what was before and, if it is over, after.
+func around(i *outcryv1.Incident, at time.Time) timeRange {
+	from, to := micros(i.GetStartedAtUs()).Add(-lead), micros(i.GetResolvedAtUs()).Add(lead/2)
+	if i.GetResolvedAtUs() == 0 {
+		to = at
+	}
+	if latest := micros(i.GetDecidedAtUs()).Add(time.Minute); to.Before(latest) {
+		to = latest
+	}
+	return timeRange{from: from.Truncate(time.Minute), to: to.Truncate(time.Minute)}
+}
+
+// moment is a line in the life of an incident.
+type moment struct {
+	Time time.Time
+	Text string
+	Kind string
+}
+
+func moments(i *outcryv1.Incident) []moment {
+	var out []moment
+	for _, m := range []struct {
+		us         int64
+		text, kind string
+	}{
+		{i.GetStartedAtUs(), "First unusual minute", "started"},
+		{i.GetDetectedAtUs(), "Detected: suspected", "detected"},
+		{i.GetConfirmedAtUs(), "Confirmed as an outage", "confirmed"},
+		{i.GetOfficialAtUs(), "First official word", "official"},
+		{i.GetRecoveringAtUs(), "Recovering", "recovering"},
+		{i.GetResolvedAtUs(), "Resolved", "resolved"},
+	} {
+		if m.us != 0 {
+			out = append(out, moment{micros(m.us), m.text, m.kind})
+		}
+	}
+	slices.SortStableFunc(out, func(x, y moment) int { return x.Time.Compare(y.Time) })
+	return out
+}
