@@ -1,0 +1,18 @@
+// Package alerter is the stage that tells people: it reads incidents.v1 and writes every change of an incident to standard output, as a
+// JSON line, and to a webhook.
+//
+// It must never decide what is an incident, and never let one slow receiver hold back what is written to standard output or the changes
+// of another incident.
+//
+// What is not obvious:
+//
+//   - Kafka delivers at least once, and the aggregator may write a change again after a restart. A change is known by incident and
+//     revision; when a partition is assigned, the alerter first reads what was committed before (the topic is compacted, so that is
+//     little), which tells which revisions were delivered already.
+//   - An offset is committed once every change before it was delivered, was given up after webhook.give_up_after, or was refused by the
+//     receiver for good. A process that is killed in between delivers those changes again, under the same webhook-id.
+//   - Changes of one incident are sent one after the other, in their order; different incidents side by side.
+//   - Redirects are not followed: whoever answers at the webhook's address must not choose where incidents go, least of all into a
+//     private network.
+//   - Requests carry the headers of Standard Webhooks. The reference library for them signs; it is the only part of it that is used.
+package alerter
