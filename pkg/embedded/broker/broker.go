@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime/debug"
+	"strconv"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kfake" // the only pure-Go broker that speaks the whole protocol, groups included, and keeps a log on disk
@@ -21,6 +23,8 @@ type Config struct {
 	// SyncWrites waits for the disk at every write. Without it an acknowledged record survives the death of the process,
 	// but not of the machine. Needs DataDir.
 	SyncWrites bool
+	// RetentionBytes is the size at which a partition is trimmed of what every group has read. 0 is 32 MiB, or 4 MiB in memory.
+	RetentionBytes int64
 }
 
 // Validate reports everything that is wrong with the configuration.
@@ -32,7 +36,21 @@ func (c Config) Validate() error {
 	if c.SyncWrites && c.DataDir == "" {
 		faults = append(faults, errors.New("broker has no data folder to sync writes to"))
 	}
+	if c.RetentionBytes < 0 {
+		faults = append(faults, fmt.Errorf("broker cannot retain %d bytes", c.RetentionBytes))
+	}
 	return errors.Join(faults...)
+}
+
+func (c Config) retentionBytes() int64 {
+	switch {
+	case c.RetentionBytes > 0:
+		return c.RetentionBytes
+	case c.DataDir == "":
+		return 4 << 20
+	default:
+		return 32 << 20
+	}
 }
 
 // Broker is a running Kafka broker.
@@ -40,6 +58,7 @@ type Broker struct {
 	cluster *kfake.Cluster
 	addrs   []string
 	lock    *dirlock.Lock // nil in memory
+	trimmer *trimmer
 	close   sync.Once
 	err     error
 }
@@ -55,7 +74,7 @@ func Start(cfg Config, log *slog.Logger) (*Broker, error) {
 		kfake.Ports(cfg.Port),
 		kfake.ClusterID("outcry"),
 		kfake.WithLogger(logger{log}),
-		kfake.BrokerConfigs(settings),
+		kfake.BrokerConfigs(settings(cfg)),
 	}
 	b := &Broker{}
 	if cfg.DataDir != "" {
@@ -75,15 +94,23 @@ func Start(cfg Config, log *slog.Logger) (*Broker, error) {
 	}
 	b.cluster = cluster
 	b.addrs = cluster.ListenAddrs()
+	if b.trimmer, err = startTrimmer(b.addrs, cfg.retentionBytes(), log); err != nil {
+		cluster.Close()
+		return nil, errors.Join(err, b.unlock())
+	}
+	debug.FreeOSMemory() // reading the log leaves garbage of its size
 	return b, nil
 }
 
 // settings differ from Kafka's own defaults for reasons that doc.go gives.
-var settings = map[string]string{
-	"log.segment.bytes":         "8388608",    // a segment is read whole at start
-	"log.cleaner.backoff.ms":    "2147483647", // 24 days, measured from the last start: kfake's own cleaner does not survive a kill
-	"log.retention.ms":          "-1",
-	"offsets.retention.minutes": "35791394", // 68 years
+func settings(cfg Config) map[string]string {
+	const century = "3153600000000" // milliseconds
+	return map[string]string{
+		"log.segment.bytes":         strconv.FormatInt(max(1<<16, cfg.retentionBytes()/4), 10), // what is deleted at once, and read at once at start
+		"log.cleaner.backoff.ms":    century,
+		"log.retention.ms":          "-1",
+		"offsets.retention.minutes": "52560000", // a century
+	}
 }
 
 // Addrs are the bootstrap addresses, as host:port.
@@ -92,6 +119,7 @@ func (b *Broker) Addrs() []string { return append([]string(nil), b.addrs...) }
 // Close ends the connections, writes what a fast start needs, and gives the data folder free. Later calls return the first's result.
 func (b *Broker) Close() error {
 	b.close.Do(func() {
+		b.trimmer.stop()
 		b.cluster.Close()
 		b.err = b.unlock()
 	})

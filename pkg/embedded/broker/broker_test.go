@@ -1,4 +1,4 @@
-package broker_test
+package broker
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,15 +16,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
-
-	"outcry.dev/pkg/embedded/broker"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Args[0] == victimName {
+		beVictim(os.Args[1])
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
-func start(t *testing.T, cfg broker.Config) *broker.Broker {
+func start(t *testing.T, cfg Config) *Broker {
 	t.Helper()
-	b, err := broker.Start(cfg, slog.New(slog.DiscardHandler))
+	b, err := Start(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,14 +36,14 @@ func start(t *testing.T, cfg broker.Config) *broker.Broker {
 	return b
 }
 
-func stop(t *testing.T, b *broker.Broker) {
+func stop(t *testing.T, b *Broker) {
 	t.Helper()
 	if err := b.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
 }
 
-func client(t *testing.T, b *broker.Broker, options ...kgo.Opt) *kgo.Client {
+func client(t *testing.T, b *Broker, options ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	c, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(b.Addrs()...), kgo.FetchMaxWait(100 * time.Millisecond)}, options...)...)
 	if err != nil {
@@ -48,11 +53,17 @@ func client(t *testing.T, b *broker.Broker, options ...kgo.Opt) *kgo.Client {
 	return c
 }
 
-func createTopic(t *testing.T, c *kgo.Client, topic string, partitions int32) {
+func createTopic(t *testing.T, c *kgo.Client, topic string, partitions int32, configs ...string) {
 	t.Helper()
 	request := kmsg.NewPtrCreateTopicsRequest()
 	created := kmsg.NewCreateTopicsRequestTopic()
 	created.Topic, created.NumPartitions, created.ReplicationFactor = topic, partitions, 1
+	for _, config := range configs {
+		name, value, _ := strings.Cut(config, "=")
+		c := kmsg.NewCreateTopicsRequestTopicConfig()
+		c.Name, c.Value = name, &value
+		created.Configs = append(created.Configs, c)
+	}
 	request.Topics = append(request.Topics, created)
 	response, err := request.RequestWith(bounded(t), c)
 	if err != nil {
@@ -101,7 +112,7 @@ func consume(t *testing.T, c *kgo.Client, n int) map[string]int {
 func TestTopicsRecordsAndOffsetsSurviveARestart(t *testing.T) {
 	for _, sync := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sync=%v", sync), func(t *testing.T) {
-			cfg := broker.Config{DataDir: t.TempDir(), SyncWrites: sync}
+			cfg := Config{DataDir: t.TempDir(), SyncWrites: sync}
 			first := start(t, cfg)
 			producer := client(t, first)
 			createTopic(t, producer, "posts.v1", 3)
@@ -131,7 +142,7 @@ func TestTopicsRecordsAndOffsetsSurviveARestart(t *testing.T) {
 }
 
 func TestGroupSharesPartitionsAndHandsThemOver(t *testing.T) {
-	b := start(t, broker.Config{})
+	b := start(t, Config{})
 	producer := client(t, b)
 	createTopic(t, producer, "posts.v1", 4)
 	one := join(t, b)
@@ -170,7 +181,7 @@ type member struct {
 	owned atomic.Int32 // partitions
 }
 
-func join(t *testing.T, b *broker.Broker) *member {
+func join(t *testing.T, b *Broker) *member {
 	m := &member{}
 	count := func(sign int32) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
@@ -192,7 +203,7 @@ func shortly(t *testing.T) context.Context {
 }
 
 func TestCommitKeepsItsMetadata(t *testing.T) {
-	cfg := broker.Config{DataDir: t.TempDir()}
+	cfg := Config{DataDir: t.TempDir()}
 	b := start(t, cfg)
 	producer := client(t, b)
 	createTopic(t, producer, "posts.v1", 1)
@@ -230,7 +241,7 @@ func TestCommitKeepsItsMetadata(t *testing.T) {
 }
 
 func TestNothingCreatesATopicByAsking(t *testing.T) {
-	b := start(t, broker.Config{})
+	b := start(t, Config{})
 	c := client(t, b, kgo.AllowAutoTopicCreation(), kgo.UnknownTopicRetries(0))
 	err := c.ProduceSync(bounded(t), &kgo.Record{Topic: "mistyped", Value: []byte("x")}).FirstErr()
 	if !errors.Is(err, kerr.UnknownTopicOrPartition) {
@@ -246,7 +257,7 @@ func TestNothingCreatesATopicByAsking(t *testing.T) {
 }
 
 func TestListensOnLoopbackOnly(t *testing.T) {
-	b := start(t, broker.Config{})
+	b := start(t, Config{})
 	for _, addr := range b.Addrs() {
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil || !net.ParseIP(host).IsLoopback() {
@@ -256,9 +267,9 @@ func TestListensOnLoopbackOnly(t *testing.T) {
 }
 
 func TestSecondBrokerOnTheSameFolderIsRefused(t *testing.T) {
-	cfg := broker.Config{DataDir: t.TempDir()}
+	cfg := Config{DataDir: t.TempDir()}
 	first := start(t, cfg)
-	if _, err := broker.Start(cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "in use by another") {
+	if _, err := Start(cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "in use by another") {
 		t.Fatalf("second broker: %v", err)
 	}
 	stop(t, first)
@@ -272,8 +283,8 @@ func TestTakenPortIsNamed(t *testing.T) {
 	}
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
-	cfg := broker.Config{DataDir: t.TempDir(), Port: port}
-	if _, err := broker.Start(cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), fmt.Sprint(port)) {
+	cfg := Config{DataDir: t.TempDir(), Port: port}
+	if _, err := Start(cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), fmt.Sprint(port)) {
 		t.Fatalf("start on a taken port: %v", err)
 	}
 	cfg.Port = 0
@@ -281,8 +292,10 @@ func TestTakenPortIsNamed(t *testing.T) {
 }
 
 func TestConfigurationFaultsComeTogether(t *testing.T) {
-	err := broker.Config{Port: 70000, SyncWrites: true}.Validate()
-	if err == nil || !strings.Contains(err.Error(), "70000") || !strings.Contains(err.Error(), "folder") {
-		t.Fatalf("got %v", err)
+	err := Config{Port: 70000, SyncWrites: true, RetentionBytes: -1}.Validate()
+	for _, part := range []string{"70000", "folder", "-1 bytes"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%q is not in: %v", part, err)
+		}
 	}
 }

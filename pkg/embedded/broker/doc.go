@@ -1,2 +1,43 @@
-// Package broker is the Kafka that answers when nobody has named another: one node in this process, on loopback.
+// Package broker is the Kafka that answers when nobody has named another: one node in this process, on 127.0.0.1, made of
+// franz-go's kfake. The services speak to it as to any Kafka, by address; production uses Apache Kafka.
+//
+// It must never listen elsewhere than on loopback, make a topic because somebody asked for it, or know what a record means.
+//
+// # What a kill leaves
+//
+// With a data folder, a produce is answered after write(2), a commit and a new topic likewise. So when the process is killed
+// (kill -9, a panic, no memory), whatever was acknowledged is there at the next start. A batch that was being written is
+// half there, unacknowledged: the start finds its checksum wrong, cuts it off, logs a warning and goes on. The groups' log, in which
+// commits are, is cut at its first wrong entry likewise. When the machine loses power, what the operating system had not
+// yet written is lost, which is Kafka's own default; SyncWrites waits for the disk at every write instead.
+//
+// What an idempotent or transactional producer's sequence numbers were is written only at Close: after a kill such a producer has
+// to start afresh. kafka-go is neither.
+//
+// Nothing but this package may open the folder meanwhile; a lock sees to it.
+//
+// # Retention
+//
+// kfake's own cleaner is turned off, whatever a topic's configuration says, because it does not suit a log that has to survive a kill:
+//
+//   - Compaction deletes a partition's files and then writes the new ones. A kill between the two loses the partition.
+//   - Retention by time goes by the records' timestamps. Where these are event time, a replay of last year is gone at once.
+//   - A partition that retention has emptied begins at offset 0 again after a restart, while groups still wait
+//     beyond: they would skip what comes.
+//
+// Instead, a partition beyond Config.RetentionBytes loses what every group that has ever committed there has read. Its last record
+// always stays. What somebody has yet to read stays too, up to 32 times that size; beyond it the older half
+// goes, with a warning, since a disk is finite: that is for dead letters, which nobody reads, and groups that never came
+// back. A compacted topic is not trimmed (its state must stay whole) and not compacted either, so consumers must cope with superseded
+// records, as with any Kafka. Files go when all of their records have been deleted, so a partition may stay a segment (a quarter of
+// RetentionBytes) above its bound.
+//
+// Committed offsets do not expire: Kafka's seven days would make a pipeline that rested for a week begin anew.
+//
+// # Memory
+//
+// With a data folder the records are on the disk only; in memory is some 80 bytes a batch. A start reads the log once: after Close a segment of
+// each partition at a time, after a kill all of it, in memory, until it is indexed; what was taken is given back to the operating
+// system before Start returns. RetentionBytes times the number of partitions is therefore a fair bound for the moment of such a
+// start. Without a data folder all records are in memory, and the bound is one for memory.
 package broker
