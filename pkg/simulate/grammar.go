@@ -12,7 +12,7 @@ import (
 //
 //	# a comment
 //	@list: one | two words | {slot} three     a word list, used as {list}; valid in all files of the language
-//	== section symptom=login mood=angry       the templates below belong to it
+//	== section symptom=login mood=angry       the templates below belong to it; also: label=, paired, alone
 //	a [b|c|] {slot}                           one template a line; [b|c|] picks one, here perhaps nothing
 //
 // A backslash takes the next character literally. Sections may be limited to kinds of service: "== usage/video,music".
@@ -63,6 +63,8 @@ type section struct {
 	symptom   string // "" where the label has none
 	mood      string // sad, angry, happy, funny or plain: which openers, closers and emoticons suit
 	kinds     []string
+	paired    bool // two templates may follow one another
+	alone     bool // the general templates of the section do not suit these kinds
 	templates [][]node
 }
 
@@ -82,13 +84,13 @@ type sectionGroup struct {
 	byKind map[string]*section
 }
 
-// pick prefers the templates written for a kind, but not always.
+// pick prefers the templates written for a kind, but not always. It gives nil where there are none for it.
 func (g *sectionGroup) pick(kind string, rng *rand.Rand) *section {
 	special := g.byKind[kind]
 	if special == nil {
 		return g.any
 	}
-	if g.any == nil || rng.IntN(3) > 0 {
+	if g.any == nil || special.alone || rng.IntN(3) > 0 {
 		return special
 	}
 	return g.any
@@ -151,6 +153,10 @@ func (l *lang) open(label string, header []string) (*section, error) {
 			s.symptom = value
 		case "mood":
 			s.mood = value
+		case "paired":
+			s.paired = true
+		case "alone":
+			s.alone = true
 		case "label":
 			s.label = value
 			if !labelHasSymptom(value) {

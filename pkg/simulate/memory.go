@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"outcry.dev/pkg/post"
@@ -15,6 +16,10 @@ type remembered struct {
 	id, handle, text, lang string
 	source                 int
 	mentions               []Mention
+}
+
+func (r *remembered) reportsOutage() bool {
+	return len(r.mentions) > 0 && r.mentions[0].Label == "outage"
 }
 
 // memory keeps the latest posts of one kind.
@@ -58,7 +63,10 @@ func (g *generator) repost(t time.Time, key string, a *author) (done bool, err e
 	if original.handle == a.handle {
 		return false, nil
 	}
-	m.hot = original
+	// Of an ordinary day's posts, isolated complaints do not go viral.
+	if strings.HasPrefix(key, "outage/") || !original.reportsOutage() {
+		m.hot = original
+	}
 	if original.source != a.source {
 		a.source = original.source // one reposts where one has read it
 	}

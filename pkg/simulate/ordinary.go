@@ -29,7 +29,7 @@ var background = []struct {
 	{"complaint", "design", 0.9},
 	{"complaint", "general", 1},
 	{"bug", "general", 1.9},
-	{"outage", "", 1.15}, // by the symptoms of the service's kind
+	{"outage", "", 1.9}, // by the symptoms of the service's kind
 	{"recovered", "general", 0.12},
 }
 
@@ -95,12 +95,12 @@ func (g *generator) ordinary(t time.Time) error {
 	return err
 }
 
-// grumble is the chance that an isolated complaint about the service is made at this time; its mean is about 0.75. Real services
+// grumble is the chance that an isolated complaint about the service is made at this time; its mean is 0.83. Real services
 // have better and worse hours, so complaints are over-dispersed without being outages.
 func (g *generator) grumble(t time.Time, s *service) float64 {
 	hour := uint64(t.Unix() / 3600)
-	noise := float64(mix(g.seed^hour<<16^uint64(len(s.id))^uint64(s.weight*64)<<40)>>11) / (1 << 53)
-	return 0.5 + 0.5*math.Sqrt(noise)*noise*2
+	noise := float64(mix(g.seed^s.key^hour)>>11) / (1 << 53)
+	return 0.5 + 0.5*math.Sqrt(noise)
 }
 
 // language is mostly the region's; some write English everywhere.

@@ -205,6 +205,8 @@ func TestSkype2010(t *testing.T) {
 		"reposts":          {share(reposts), 0.04, 0.15},
 		"replies":          {share(replies), 0.08, 0.25},
 		"people per post":  {share(len(authors)), 0.3, 0.8},
+		"English":          {share(languages["en"]), 0.45, 0.85},
+		"languages":        {float64(len(languages)), 11, 11},
 		"services":         {float64(len(services)), 150, 400},
 	} {
 		if r.got < r.low || r.got > r.high {

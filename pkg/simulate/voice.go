@@ -40,7 +40,7 @@ const (
 
 func voiceOf(key uint64) voice {
 	part := func(i int) float64 { return float64(key>>(8*i)&0xff) / 256 }
-	v := voice{abbreviate: 0.05, stretch: 0.08, emoticon: 0.12, hashtag: 0.06, interject: 0.2, bareEnd: 0.7}
+	v := voice{abbreviate: 0.05, stretch: 0.08, emoticon: 0.12, hashtag: 0.06, interject: 0.3, bareEnd: 0.7}
 	switch c := part(0); {
 	case c < 0.42:
 		v.casing = proper

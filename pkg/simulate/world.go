@@ -3,6 +3,7 @@ package simulate
 import (
 	"embed"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"path"
 	"strconv"
@@ -28,11 +29,13 @@ type world struct {
 // service is one row of world/services.txt.
 type service struct {
 	id, kind    string
-	names       []string // as people write it, the usual way first
-	handle      string   // official handle without @
-	weight      float64  // how much it is talked about, relative to others
-	since, till int      // years of life, the last included
-	where       []string // region countries to which talk is limited; empty: everywhere
+	key         uint64              // of the id, for what varies between services
+	names       []string            // as people write it, the usual way first
+	local       map[string][]string // by language: in its own letters
+	handle      string              // official handle without @
+	weight      float64             // how much it is talked about, relative to others
+	since, till int                 // years of life, the last included
+	where       []string            // region countries to which talk is limited; empty: everywhere
 }
 
 // kindProfile is one row of world/kinds.txt: what fails in services of a kind, and which part of it people name.
@@ -64,6 +67,9 @@ func readWorld(fsys fs.FS) (*world, error) {
 	}
 	for i := range w.services {
 		w.byID[w.services[i].id] = &w.services[i]
+	}
+	if err := eachRow(fsys, "world/local-names.txt", w.addLocalNames); err != nil {
+		return nil, err
 	}
 	texts, err := fs.Glob(fsys, "texts/*/*.txt")
 	if err != nil {
@@ -139,6 +145,9 @@ func (w *world) addService(f []string) error {
 	if len(s.names) == 0 {
 		return fmt.Errorf("service %s has no name", s.id)
 	}
+	h := fnv.New64a()
+	h.Write([]byte(s.id))
+	s.key = h.Sum64()
 	since, till, _ := strings.Cut(f[4], "-")
 	if s.since, err = strconv.Atoi(since); err != nil {
 		return err
@@ -150,6 +159,21 @@ func (w *world) addService(f []string) error {
 		}
 	}
 	w.services = append(w.services, s)
+	return nil
+}
+
+func (w *world) addLocalNames(f []string) error {
+	if len(f) != 3 {
+		return fmt.Errorf("%d columns instead of 3", len(f))
+	}
+	s := w.byID[f[1]]
+	if s == nil {
+		return fmt.Errorf("unknown service %q", f[1])
+	}
+	if s.local == nil {
+		s.local = map[string][]string{}
+	}
+	s.local[f[0]] = list(f[2])
 	return nil
 }
 

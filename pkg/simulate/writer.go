@@ -3,6 +3,7 @@ package simulate
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -69,6 +70,11 @@ func containsName(text string, s *service) bool {
 			return true
 		}
 	}
+	for _, local := range s.local {
+		if slices.ContainsFunc(local, func(name string) bool { return strings.Contains(text, strings.ToLower(name)) }) {
+			return true
+		}
+	}
 	return s.handle != "" && strings.Contains(text, "@"+strings.ToLower(s.handle))
 }
 
@@ -104,20 +110,24 @@ func (w *writer) mentions(s *section) []Mention {
 func (w *writer) compose(s *section, prefix string, decorated bool) []byte {
 	l, v := w.said.lang, &w.said.author.voice
 	w.raw = w.raw[:0]
-	if decorated && w.chance(v.interject) {
+	if decorated && s.paired && w.chance(0.45) {
+		w.template(s)
+		w.raw = append(w.raw, [...]string{" ", " ", "... ", " - "}[w.rng.IntN(4)]...)
+		w.template(s)
+	} else if decorated && w.chance(v.interject) {
 		if open := l.lists["open-"+s.mood]; open != nil && w.chance(0.5) {
 			w.render(open.items[w.rng.IntN(len(open.items))])
 			w.raw = append(w.raw, ' ')
-			w.render(s.templates[w.rng.IntN(len(s.templates))])
+			w.template(s)
 		} else {
-			w.render(s.templates[w.rng.IntN(len(s.templates))])
+			w.template(s)
 			if end := l.lists["close-"+s.mood]; end != nil {
 				w.raw = append(w.raw, ' ')
 				w.render(end.items[w.rng.IntN(len(end.items))])
 			}
 		}
 	} else {
-		w.render(s.templates[w.rng.IntN(len(s.templates))])
+		w.template(s)
 	}
 	w.out = append(w.out[:0], prefix...)
 	w.out = v.speak(w.out, bytes.TrimSpace(w.raw), l, w.rng)
@@ -184,6 +194,8 @@ func (w *writer) tidy() []byte {
 		switch {
 		case b == protect || b == unprotect || b == ' ' && last() == ' ':
 			continue
+		case b == '.' && (last() == '!' || last() == '?'):
+			continue
 		case (b == ',' || b == '?' || b == '!' || b == '.' && (i+1 == len(w.out) || w.out[i+1] == ' ')) && last() == ' ' && len(kept) > 0:
 			kept = kept[:len(kept)-1]
 			if b == '.' && bytes.IndexByte([]byte(".,!?"), last()) >= 0 {
@@ -196,6 +208,8 @@ func (w *writer) tidy() []byte {
 }
 
 func (w *writer) chance(p float64) bool { return w.rng.Float64() < p }
+
+func (w *writer) template(s *section) { w.render(s.templates[w.rng.IntN(len(s.templates))]) }
 
 func (w *writer) render(nodes []node) {
 	for i := range nodes {
@@ -267,7 +281,9 @@ func (w *writer) number(from, to int) {
 // name writes a service the way people do: mostly the usual way.
 func (w *writer) name(s *service) {
 	name := s.names[0]
-	switch r := w.rng.Float64(); {
+	switch r, local := w.rng.Float64(), s.local[w.said.lang.code]; {
+	case local != nil && r > 0.4:
+		name = local[w.rng.IntN(len(local))]
 	case r < 0.06:
 		w.raw = append(w.raw, '#')
 		name = hashtag(name)
