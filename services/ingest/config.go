@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"outcry.dev/services/ingest/jetstream"
 )
 
 // Config of the stage.
@@ -11,11 +13,13 @@ type Config struct {
 	MaxOutOfOrderness time.Duration `koanf:"max_out_of_orderness" doc:"How far posts of one source may be out of order in event time before they are late; decisions wait that long."`
 	BatchPosts        int           `koanf:"batch_posts" doc:"Posts that are written to Kafka at once, 1 to 100000."`
 	BatchWait         time.Duration `koanf:"batch_wait" doc:"How long a post may wait for others."`
+
+	Jetstream jetstream.Config `koanf:"jetstream" doc:"Bluesky, through Jetstream."`
 }
 
 // DefaultConfig returns what fits one machine.
 func DefaultConfig() Config {
-	return Config{MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond}
+	return Config{MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond, Jetstream: jetstream.DefaultConfig()}
 }
 
 // Validate reports every fault.

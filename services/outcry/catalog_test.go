@@ -43,6 +43,10 @@ func TestCatalogFilesOfTheConfigurationAreUsed(t *testing.T) {
 	if got := (call{args: []string{"catalog", "show", "carrier-pigeon"}, environ: environ}).run(t); !strings.Contains(got.stdout, "Carrier Pigeon Express") {
 		t.Errorf("%+v", got)
 	}
+	got := call{args: []string{"classify", "-"}, stdin: `{"id":"1","text":"carrier pigeon express is down"}` + "\n", environ: environ}.run(t)
+	if !strings.Contains(got.stdout, `"service":"carrier-pigeon"`) {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestCatalogCheck(t *testing.T) {

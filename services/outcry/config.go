@@ -11,6 +11,13 @@ import (
 
 	"outcry.dev/pkg/config"
 	"outcry.dev/pkg/detect"
+	"outcry.dev/pkg/incident"
+	"outcry.dev/pkg/topics"
+	"outcry.dev/services/aggregator"
+	"outcry.dev/services/alerter"
+	"outcry.dev/services/api"
+	"outcry.dev/services/classifier"
+	"outcry.dev/services/ingest"
 )
 
 // envPrefix begins the names of the variables that belong to Outcry.
@@ -24,7 +31,15 @@ type Config struct {
 	ClickHouse ClickHouseConfig `koanf:"clickhouse" doc:"Where ClickHouse is."`
 	Catalog    CatalogConfig    `koanf:"catalog" doc:"The services listened for."`
 	Privacy    PrivacyConfig    `koanf:"privacy" doc:"How people are kept unknown."`
-	Detect     detect.Config    `koanf:"detect" doc:"When complaints are an outage."`
+	Metrics    MetricsConfig    `koanf:"metrics" doc:"Metrics of a stage that runs by itself; with the api they are at /metrics."`
+
+	Ingest     ingest.Config     `koanf:"ingest" doc:"From sources to posts."`
+	Classifier classifier.Config `koanf:"classifier" doc:"From posts to mentions."`
+	Aggregator aggregator.Config `koanf:"aggregator" doc:"From mentions to counts and incidents."`
+	Detect     detect.Config     `koanf:"detect" doc:"When complaints are an outage."`
+	Incident   incident.Config   `koanf:"incident" doc:"When an incident changes its state."`
+	Alerter    alerter.Config    `koanf:"alerter" doc:"Who hears of incidents."`
+	API        api.Config        `koanf:"api" doc:"Pages and JSON."`
 }
 
 // DefaultConfig runs everything embedded, on this machine alone.
@@ -32,10 +47,16 @@ func DefaultConfig() Config {
 	return Config{
 		DataDir:    ".outcry",
 		Log:        LogConfig{Level: "info", Format: "text"},
-		Kafka:      KafkaConfig{Brokers: []string{}, Partitions: 4},
+		Kafka:      KafkaConfig{Brokers: []string{}, Partitions: topics.DefaultPartitions},
 		ClickHouse: ClickHouseConfig{Database: "outcry", Username: "default"},
 		Catalog:    CatalogConfig{Files: []string{}},
+		Ingest:     ingest.DefaultConfig(),
+		Classifier: classifier.DefaultConfig(),
+		Aggregator: aggregator.DefaultConfig(),
 		Detect:     detect.DefaultConfig(),
+		Incident:   incident.DefaultConfig(),
+		Alerter:    alerter.DefaultConfig(),
+		API:        api.DefaultConfig(),
 	}
 }
 
@@ -76,12 +97,16 @@ func (c LogConfig) level() slog.Level {
 // KafkaConfig says where the brokers are.
 type KafkaConfig struct {
 	Brokers    []string `koanf:"brokers" doc:"Addresses, host:port, of one or more brokers; empty: the embedded broker."`
+	Prefix     string   `koanf:"prefix" doc:"Goes before the names of topics and consumer groups, so that several Outcrys can share a cluster."`
 	Partitions int      `koanf:"partitions" doc:"Partitions of the topics that Outcry creates, 1 to 1024; topics that exist stay as they are."`
 }
 
-// Validate reports addresses without a port and numbers out of range.
+// Validate reports addresses without a port, names that Kafka refuses and numbers out of range.
 func (c KafkaConfig) Validate() error {
 	var faults []error
+	if len(c.Prefix) > 200 || strings.Trim(c.Prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
+		faults = append(faults, fmt.Errorf("prefix is %q; at most 200 letters, digits, dots, underscores and hyphens fit", c.Prefix))
+	}
 	for _, b := range c.Brokers {
 		if err := checkAddress(b); err != nil {
 			faults = append(faults, fmt.Errorf("brokers: %w", err))
@@ -139,6 +164,11 @@ func (c PrivacyConfig) Validate() error {
 		return fmt.Errorf("author_key has %d bytes; at least 16 keep authors unknown", n)
 	}
 	return nil
+}
+
+// MetricsConfig says where metrics are served.
+type MetricsConfig struct {
+	Listen string `koanf:"listen" doc:"Address, host:port, at which a stage that runs by itself serves /metrics; empty for none."`
 }
 
 // checkAddress accepts host:port with a port from 1 to 65535.

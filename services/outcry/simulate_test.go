@@ -32,6 +32,10 @@ func TestSimulateGivesPostsThatTheOtherCommandsRead(t *testing.T) {
 	if len(lines) < 100 || labelled == 0 {
 		t.Errorf("%d posts, %d of them about a service", len(lines), labelled)
 	}
+	classified := call{args: []string{"classify", "-"}, stdin: got.stdout}.run(t)
+	if n := strings.Count(classified.stdout, "\n"); n != len(lines) || classified.code != exitOK {
+		t.Errorf("%d posts gave %d lines: %s", len(lines), n, classified.stderr)
+	}
 }
 
 func TestSimulateIsReproducible(t *testing.T) {

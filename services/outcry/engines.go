@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"outcry.dev/pkg/bus"
+	"outcry.dev/pkg/catalog"
+	"outcry.dev/pkg/embedded/broker"
+	"outcry.dev/pkg/embedded/clickhouse"
+	"outcry.dev/pkg/store"
+	"outcry.dev/pkg/topics"
+	"outcry.dev/services/ingest/files"
+)
+
+// engines are Kafka and ClickHouse, embedded or elsewhere, with topics and tables in place.
+type engines struct {
+	bus   *bus.Bus
+	store *store.Store
+	kafka bus.Config
+	click store.Config
+	// server is the embedded ClickHouse, or nil.
+	server *clickhouse.Server
+	closed []func() error
+}
+
+// startEngines starts the engines that the configuration does not name, and makes topics and tables. The caller closes them.
+func (a *app) startEngines(ctx context.Context, cfg Config, log *slog.Logger) (_ *engines, err error) {
+	e := &engines{kafka: bus.Config{Brokers: cfg.Kafka.Brokers, Prefix: cfg.Kafka.Prefix}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.close())
+		}
+	}()
+	if len(cfg.Kafka.Brokers) == 0 {
+		b, err := broker.Start(broker.Config{DataDir: filepath.Join(cfg.DataDir, "kafka")}, log)
+		if err != nil {
+			return nil, fmt.Errorf("start the embedded broker: %w", err)
+		}
+		e.closed = append(e.closed, b.Close)
+		e.kafka.Brokers = b.Addrs()
+	}
+	e.click = clickhouseConfig(cfg)
+	if cfg.ClickHouse.Address == "" {
+		if err := e.startClickHouse(ctx, cfg, a.stderr, log); err != nil {
+			return nil, err
+		}
+	}
+	return e, e.open(ctx, cfg, log)
+}
+
+// connectEngines uses engines that run elsewhere.
+func connectEngines(ctx context.Context, cfg Config, log *slog.Logger) (*engines, error) {
+	var faults []error
+	if len(cfg.Kafka.Brokers) == 0 {
+		faults = append(faults, errors.New("kafka.brokers is empty: a stage by itself needs brokers; set OUTCRY_KAFKA_BROKERS, start some with `outcry engines`, or run everything with `outcry up`"))
+	}
+	if cfg.ClickHouse.Address == "" {
+		faults = append(faults, errors.New("clickhouse.address is empty: a stage by itself needs a server; set OUTCRY_CLICKHOUSE_ADDRESS, start one with `outcry engines`, or run everything with `outcry up`"))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	e := &engines{kafka: bus.Config{Brokers: cfg.Kafka.Brokers, Prefix: cfg.Kafka.Prefix}, click: clickhouseConfig(cfg)}
+	if err := e.open(ctx, cfg, log); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	return e, nil
+}
+
+// open makes topics and tables where they are missing.
+func (e *engines) open(ctx context.Context, cfg Config, log *slog.Logger) error {
+	e.bus = bus.New(e.kafka, log)
+	e.closed = append(e.closed, func() error { e.bus.Close(); return nil })
+	if err := e.bus.EnsureTopics(ctx, topics.All(cfg.Kafka.Partitions)...); err != nil {
+		return err
+	}
+	var err error
+	if e.store, err = store.Open(e.click, log); err != nil {
+		return err
+	}
+	e.closed = append(e.closed, e.store.Close)
+	_, err = e.store.Migrate(ctx)
+	return err
+}
+
+// close ends the engines in the reverse order of their start.
+func (e *engines) close() error {
+	var faults []error
+	for i := len(e.closed) - 1; i >= 0; i-- {
+		faults = append(faults, e.closed[i]())
+	}
+	e.closed = nil
+	return errors.Join(faults...)
+}
+
+// loadCatalog returns the services listened for.
+func loadCatalog(cfg Config) (*catalog.Catalog, error) { return catalog.Load(cfg.Catalog.Files...) }
+
+// authorKey returns the key of the author hashes: the configured one, or one that is made once and kept in the data folder.
+func authorKey(cfg Config) ([]byte, error) {
+	if key := cfg.Privacy.AuthorKey.Reveal(); key != "" {
+		return []byte(key), nil
+	}
+	path := filepath.Join(cfg.DataDir, "author.key")
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) >= 16 {
+		return key, nil
+	}
+	if err == nil {
+		return nil, fmt.Errorf("%s has %d bytes; a key has at least 16: remove it to have one made", path, len(key))
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the author key: %w", err)
+	}
+	secret := make([]byte, 32)
+	rand.Read(secret) // never fails
+	key = []byte(hex.EncodeToString(secret))
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	// Exclusive, so that two processes that start at once end with one key.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return authorKey(cfg)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keep the author key: %w", err)
+	}
+	_, err = f.Write(key)
+	return key, errors.Join(err, f.Close())
+}
+
+// openStore opens the configured ClickHouse, or starts the embedded one on its data. The caller calls end.
+func (a *app) openStore(ctx context.Context, cfg Config, log *slog.Logger) (st *store.Store, end func(), err error) {
+	e := &engines{click: clickhouseConfig(cfg)}
+	if cfg.ClickHouse.Address == "" {
+		if err := e.startClickHouse(ctx, cfg, a.stderr, log); err != nil {
+			return nil, nil, err
+		}
+	}
+	if e.store, err = store.Open(e.click, log); err != nil {
+		return nil, nil, errors.Join(err, e.close())
+	}
+	e.closed = append(e.closed, e.store.Close)
+	return e.store, func() { a.closing(e) }, nil
+}
+
+// startClickHouse starts the embedded server.
+func (e *engines) startClickHouse(ctx context.Context, cfg Config, progress io.Writer, log *slog.Logger) error {
+	server := clickhouse.DefaultConfig()
+	server.DataDir = filepath.Join(cfg.DataDir, "clickhouse")
+	server.Library = cfg.ClickHouse.Library
+	server.Progress = progress
+	s, err := clickhouse.Start(ctx, server, log)
+	if err != nil {
+		return fmt.Errorf("start the embedded ClickHouse: %w", err)
+	}
+	e.server = s
+	e.closed = append(e.closed, s.Close)
+	e.click.Address, e.click.Username, e.click.Password = s.Addr(), s.User(), s.Password()
+	return nil
+}
+
+func clickhouseConfig(cfg Config) store.Config {
+	return store.Config{Address: cfg.ClickHouse.Address, Database: cfg.ClickHouse.Database, Username: cfg.ClickHouse.Username,
+		Password: cfg.ClickHouse.Password.Reveal()}
+}
+
+// files is the source that reads posts from files.
+func (a *app) files(ctx context.Context, names []string, decode files.Decode) *files.Source {
+	return &files.Source{Names: names, Decode: decode, Now: time.Now(),
+		Open: func(name string) (io.ReadCloser, error) { return a.open(ctx, name) }}
+}
+
+func joined(addresses []string) string { return strings.Join(addresses, ",") }

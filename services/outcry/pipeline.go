@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"outcry.dev/pkg/catalog"
+	"outcry.dev/pkg/classify"
+	"outcry.dev/pkg/topics"
+	"outcry.dev/services/aggregator"
+	"outcry.dev/services/alerter"
+	"outcry.dev/services/api"
+	"outcry.dev/services/classifier"
+	"outcry.dev/services/ingest"
+	"outcry.dev/services/ingest/source"
+)
+
+// pipeline is every stage in one process, in the order of the data flow. Stages that are nil do not run.
+type pipeline struct {
+	engines    *engines
+	ingest     *ingest.Stage
+	classifier *classifier.Stage
+	aggregator *aggregator.Stage
+	alerter    *alerter.Alerter
+	api        *api.API
+}
+
+// parts are what the stages of one process share.
+type parts struct {
+	cfg       Config
+	engines   *engines
+	catalog   *catalog.Catalog
+	authorKey []byte
+	registry  *prometheus.Registry
+	log       *slog.Logger
+}
+
+func newParts(cfg Config, e *engines, log *slog.Logger) (*parts, error) {
+	c, err := loadCatalog(cfg)
+	if err != nil {
+		return nil, err
+	}
+	key, err := authorKey(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &parts{cfg: cfg, engines: e, catalog: c, authorKey: key, registry: newRegistry(), log: log}, nil
+}
+
+func (p *parts) ingest(s source.Source, live bool) *ingest.Stage {
+	return ingest.New(p.cfg.Ingest, ingest.Deps{Bus: p.engines.bus, AuthorKey: p.authorKey, Log: p.log, Metrics: p.registry, Live: live}, s)
+}
+
+func (p *parts) classifier() *classifier.Stage {
+	return classifier.New(p.cfg.Classifier, classifier.Deps{Bus: p.engines.bus, Catalog: p.catalog,
+		Classifier: classify.New(p.catalog, classify.DefaultModel()), AuthorKey: p.authorKey, Log: p.log, Metrics: p.registry})
+}
+
+func (p *parts) aggregator() *aggregator.Stage {
+	return aggregator.New(p.cfg.Aggregator, aggregator.Deps{Bus: p.engines.bus, Store: p.engines.store, Detect: p.cfg.Detect,
+		Incident: p.cfg.Incident, Log: p.log, Metrics: p.registry})
+}
+
+func (p *parts) alerter(out io.Writer) *alerter.Alerter {
+	return alerter.New(p.cfg.Alerter, alerter.Deps{Bus: p.engines.bus, Out: out, Metrics: p.registry, Log: p.log})
+}
+
+func (p *parts) api() *api.API {
+	return api.New(p.cfg.API, api.Deps{Store: p.engines.store, Catalog: p.catalog, Registry: p.registry, Gatherer: p.registry, Log: p.log})
+}
+
+// run works until the source is exhausted and whileDone, if any, has returned, or until ctx ends or a stage fails.
+func (p *pipeline) run(ctx context.Context, exhausted func(ctx context.Context) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	stages, stop := context.WithCancel(ctx)
+	defer stop()
+	if p.classifier != nil {
+		g.Go(func() error { return p.classifier.Run(stages) })
+	}
+	if p.aggregator != nil {
+		g.Go(func() error { return p.aggregator.Run(stages) })
+	}
+	if p.alerter != nil {
+		g.Go(func() error { return p.alerter.Run(stages) })
+	}
+	if p.api != nil {
+		g.Go(func() error { return p.api.Run(stages) })
+	}
+	if s := p.engines.server; s != nil {
+		g.Go(func() error {
+			select {
+			case <-stages.Done():
+				return nil
+			case <-s.Done():
+				return fmt.Errorf("the embedded ClickHouse has ended: %w", s.Err())
+			}
+		})
+	}
+	g.Go(func() error {
+		defer stop()
+		if p.ingest != nil {
+			if err := p.ingest.Run(ctx); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() == nil && exhausted != nil {
+			return exhausted(ctx)
+		}
+		<-ctx.Done()
+		return nil
+	})
+	return g.Wait()
+}
+
+// drained waits until everything that has been ingested is in ClickHouse and all incidents are published.
+func (e *engines) drained(ctx context.Context) error {
+	for _, hop := range []struct{ group, topic string }{
+		{classifier.Group, topics.Posts},
+		{aggregator.Group, topics.Mentions},
+	} {
+		if err := e.consumed(ctx, hop.group, hop.topic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// consumed waits until a group has committed all that a topic holds.
+func (e *engines) consumed(ctx context.Context, group, topic string) error {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		left, err := e.left(ctx, group, topic)
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// left returns how many records of a topic a group has not committed.
+func (e *engines) left(ctx context.Context, group, topic string) (int64, error) {
+	offsets, err := e.bus.Offsets(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	committed, err := e.bus.Committed(ctx, group, topic)
+	if err != nil {
+		return 0, err
+	}
+	var left int64
+	for p, o := range offsets {
+		left += max(0, o.Next-max(o.First, committed[p]))
+	}
+	return left, nil
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v3"
+	"golang.org/x/sync/errgroup"
+
+	"outcry.dev/services/ingest/files"
+	"outcry.dev/services/ingest/jetstream"
+	"outcry.dev/services/ingest/source"
+)
+
+func (a *app) upCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "up",
+		Usage:     "the whole pipeline, live, engines included",
+		ArgsUsage: "[FILE…]",
+		Description: `Runs every stage in one process: it listens, classifies, counts, alerts (JSON lines on standard output, and the webhook if one is set)
+and serves pages at api.listen. Kafka and ClickHouse are embedded, with their data in data_dir, unless kafka.brokers and
+clickhouse.address name others.
+
+Without a FILE it listens to Bluesky through Jetstream (ingest.jetstream.url). With FILE it reads posts from files, or from - as they arrive, and
+goes on serving what they gave.
+
+Examples:
+  outcry up
+  tail -F posts.jsonl | outcry up -`,
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "format", Value: "jsonl", Usage: "`FORMAT` of the files"}},
+		Action: a.up,
+	}
+}
+
+func (a *app) up(ctx context.Context, cmd *cli.Command) error {
+	decode, err := files.Format(cmd.String("format"))
+	if err != nil {
+		return usagef(cmd, "--format: %w", err)
+	}
+	cfg, err := a.config(cmd)
+	if err != nil {
+		return err
+	}
+	log := a.logger(cfg.Log)
+	e, err := a.startEngines(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer a.closing(e)
+	p, err := newParts(cfg, e, log)
+	if err != nil {
+		return err
+	}
+	var in source.Source
+	live := cmd.Args().Len() == 0
+	if live {
+		if cfg.Ingest.Jetstream.URL == "" {
+			return usagef(cmd, "no source: ingest.jetstream.url is empty and no FILE is given")
+		}
+		in = jetstream.New(cfg.Ingest.Jetstream, log)
+	} else {
+		in = a.files(ctx, cmd.Args().Slice(), decode)
+	}
+	stages := pipeline{engines: e, ingest: p.ingest(in, live), classifier: p.classifier(), aggregator: p.aggregator(),
+		alerter: p.alerter(a.stdout), api: p.api()}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return announce(ctx, stages.api.Addr, log) })
+	g.Go(func() error {
+		return stages.run(ctx, func(ctx context.Context) error {
+			<-ctx.Done() // the files are read; what they gave is served until somebody ends it
+			return nil
+		})
+	})
+	return g.Wait()
+}
