@@ -16,12 +16,20 @@ type commandGroup struct {
 // root is the tree of commands. To add one, write a method of app that returns it, in a file of its own, and name it here.
 func (a *app) root() *cli.Command {
 	groups := []commandGroup{
+		{"Run it", []*cli.Command{
+			a.demoCommand(),
+			a.upCommand(),
+			a.replayCommand(),
+		}},
 		{"Look at posts", []*cli.Command{
 			a.classifyCommand(),
 			a.explainCommand(),
 			a.simulateCommand(),
 		}},
+		{"One stage or the engines by themselves", a.stageCommands()},
 		{"Look after it", []*cli.Command{
+			a.doctorCommand(),
+			a.migrateCommand(),
 			a.catalogCommand(),
 			a.configCommand(),
 			a.versionCommand(),
