@@ -141,7 +141,8 @@ func insert[R any](ctx context.Context, s *Store, into string, rows []R, appendR
 		if err == nil {
 			return nil
 		}
-		err = fmt.Errorf("insert %d rows into %s: %w", len(rows), into, err)
+		table, _, _ := strings.Cut(into, " ")
+		err = fmt.Errorf("insert %d rows into %s: %w", len(rows), table, err)
 		if ctx.Err() != nil || !away(err) {
 			return err
 		}

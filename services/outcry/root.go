@@ -28,6 +28,7 @@ func (a *app) root() *cli.Command {
 		}},
 		{"One stage or the engines by themselves", a.stageCommands()},
 		{"Look after it", []*cli.Command{
+			a.queryCommand(),
 			a.doctorCommand(),
 			a.migrateCommand(),
 			a.catalogCommand(),

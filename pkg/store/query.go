@@ -1,0 +1,42 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// Query runs one statement that reads and hands on its columns, then each row. Statements that write are refused by the server.
+func (s *Store) Query(ctx context.Context, query string, header func(columns []string) error, row func(values []any) error) error {
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"readonly": 2}))
+	rows, err := s.conn.Query(ctx, query)
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	types := rows.ColumnTypes()
+	if err := header(rows.Columns()); err != nil {
+		return errors.Join(err, rows.Close())
+	}
+	for rows.Next() {
+		cells, values := make([]any, len(types)), make([]any, len(types))
+		for i, t := range types {
+			cells[i] = reflect.New(t.ScanType()).Interface()
+		}
+		if err := rows.Scan(cells...); err != nil {
+			return errors.Join(fmt.Errorf("query: %w", err), rows.Close())
+		}
+		for i, c := range cells {
+			values[i] = reflect.ValueOf(c).Elem().Interface()
+		}
+		if err := row(values); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v3"
+)
+
+// maxQueryBytes bounds a statement that is read from standard input.
+const maxQueryBytes = 1 << 20
+
+func (a *app) queryCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "query",
+		Usage:     "ask ClickHouse in SQL",
+		ArgsUsage: "SQL",
+		Description: `Runs one statement that reads, at clickhouse.address or on the data of the embedded engine in data_dir, and prints a JSON object a row.
+The tables and views are described by themselves: SELECT table, name, comment FROM system.columns WHERE database = currentDatabase().
+
+Examples:
+  outcry query "SELECT service, sum(people) AS p FROM service_minute_counts WHERE label = 'outage' GROUP BY service ORDER BY p DESC LIMIT 5"
+  outcry query - < question.sql`,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			if err := wantArgs(cmd, 1, 1, "SQL"); err != nil {
+				return err
+			}
+			sql := cmd.Args().First()
+			if sql == "-" {
+				b, err := io.ReadAll(io.LimitReader(a.stdin, maxQueryBytes+1))
+				if err != nil {
+					return fmt.Errorf("read the statement: %w", err)
+				}
+				if len(b) > maxQueryBytes {
+					return fmt.Errorf("the statement has more than %d bytes", maxQueryBytes)
+				}
+				sql = string(b)
+			}
+			cfg, err := a.config(cmd)
+			if err != nil {
+				return err
+			}
+			return a.query(ctx, cfg, sql)
+		},
+	}
+}
+
+func (a *app) query(ctx context.Context, cfg Config, sql string) (err error) {
+	st, end, err := a.openStore(ctx, cfg, a.logger(cfg.Log))
+	if err != nil {
+		return err
+	}
+	defer end()
+	out := bufio.NewWriter(a.stdout)
+	defer func() { err = errors.Join(err, out.Flush()) }()
+	var names [][]byte
+	return st.Query(ctx, sql, func(columns []string) error {
+		for _, c := range columns {
+			name, err := json.Marshal(c)
+			if err != nil {
+				return err
+			}
+			names = append(names, name)
+		}
+		return nil
+	}, func(values []any) error {
+		line := []byte{'{'}
+		for i, v := range values {
+			cell, err := json.Marshal(v)
+			if err != nil {
+				return fmt.Errorf("column %s: %w", names[i], err)
+			}
+			if i > 0 {
+				line = append(line, ',')
+			}
+			line = append(append(append(line, names[i]...), ':'), cell...)
+		}
+		_, err := out.Write(append(line, '}', '\n'))
+		return err
+	})
+}
