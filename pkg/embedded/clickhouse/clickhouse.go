@@ -147,7 +147,7 @@ func (s *Server) first(ctx context.Context) (*child, error) {
 		return nil, err
 	}
 	for range 3 {
-		if s.native, s.http, err = choosePorts(s.cfg.NativePort, s.cfg.HTTPPort); err != nil {
+		if s.native, s.http, err = choosePorts(ctx, s.cfg.NativePort, s.cfg.HTTPPort); err != nil {
 			return nil, err
 		}
 		if err := writeSettings(s.files, s.native, s.http, s.cfg.MaxMemoryBytes, max(2, runtime.NumCPU()/2), s.password); err != nil {
@@ -157,7 +157,7 @@ func (s *Server) first(ctx context.Context) (*child, error) {
 		if started, err = s.launch(ctx); err == nil {
 			return started, nil
 		}
-		if ctx.Err() != nil || !portTaken(s.native) && !portTaken(s.http) {
+		if ctx.Err() != nil || !portTaken(ctx, s.native) && !portTaken(ctx, s.http) {
 			break
 		}
 	}
@@ -175,9 +175,9 @@ func (s *Server) awaitPredecessor(ctx context.Context) error {
 }
 
 // choosePorts replaces zeros by free ports.
-func choosePorts(native, http int) (int, int, error) {
+func choosePorts(ctx context.Context, native, http int) (int, int, error) {
 	for _, port := range []*int{&native, &http} {
-		listener, err := net.Listen("tcp", loopback(*port))
+		listener, err := listen(ctx, *port)
 		if err != nil {
 			return 0, 0, fmt.Errorf("choose ClickHouse's ports: %w: stop what uses it, or choose another port (0 takes a free one)", err)
 		}
@@ -187,13 +187,17 @@ func choosePorts(native, http int) (int, int, error) {
 	return native, http, nil
 }
 
-func portTaken(port int) bool {
-	listener, err := net.Listen("tcp", loopback(port))
+func portTaken(ctx context.Context, port int) bool {
+	listener, err := listen(ctx, port)
 	if err != nil {
 		return true
 	}
 	listener.Close()
 	return false
+}
+
+func listen(ctx context.Context, port int) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(ctx, "tcp", loopback(port))
 }
 
 // Addr is where the native protocol is spoken, as host:port. It stays the same over restarts of the engine.
@@ -202,8 +206,10 @@ func (s *Server) Addr() string { return loopback(s.native) }
 // HTTPAddr is where HTTP is spoken, as host:port. It stays the same over restarts of the engine.
 func (s *Server) HTTPAddr() string { return loopback(s.http) }
 
-// User and Password are what clients name themselves with.
-func (s *Server) User() string     { return userName }
+// User is who clients are.
+func (s *Server) User() string { return userName }
+
+// Password is the user's: the configured one, or this Start's own.
 func (s *Server) Password() string { return s.password }
 
 // LogPath is the engine's log.

@@ -131,7 +131,7 @@ func (i installer) install(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("fetch ClickHouse's library: %w", err)
 	}
-	defer lock.Release() // nothing hangs on it: the file was closed, at the latest, with the process
+	defer func() { _ = lock.Release() }() // a lock that cannot be released goes with the process
 	if i.present() {
 		return i.target(), nil // another process has fetched it meanwhile
 	}

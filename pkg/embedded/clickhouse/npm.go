@@ -72,11 +72,10 @@ func watchSize(ctx context.Context, dir string, have func(int64)) {
 		case <-tick.C:
 			var sum int64
 			_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-				if err != nil {
-					return nil // npm renames and removes while this looks
-				}
-				if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
-					sum += info.Size()
+				if err == nil { // npm renames and removes while this looks
+					if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+						sum += info.Size()
+					}
 				}
 				return nil
 			})

@@ -51,8 +51,8 @@ var settingsFile = template.Must(template.New("clickhouse.xml").Funcs(template.F
 `))
 
 // usersFile knows the user that clients are, with a password, and the one that clickhouse-local runs its own session as, which
-// must be called default and cannot have a password: it is granted what that session's one query needs and no more, so
-// that another user of the machine who finds the port cannot read a thing.
+// must be called default and cannot have a password: it is granted what that session's queries need and no more. So another
+// user of the machine who finds the port can read and write nothing, though he can stop the listening or waste its time.
 //
 // The profile undoes what clickhouse-local sets apart from a server.
 var usersFile = template.Must(template.New("users.xml").Parse(`<clickhouse>

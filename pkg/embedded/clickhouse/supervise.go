@@ -133,7 +133,7 @@ func (s *Server) spawn() (*child, error) {
 	}
 	defer lifeEnd.Close()
 	c := &child{output: &tail{}, ended: make(chan struct{}), life: life, started: time.Now()}
-	cmd := exec.Command(exe)
+	cmd := exec.CommandContext(context.Background(), exe) // it outlives the context of Start
 	cmd.Args = append([]string{childName, s.library}, arguments(s.files)...)
 	cmd.Dir = s.files.dir
 	cmd.Env = append(os.Environ(), "TZ=UTC") // clickhouse-local does not heed its setting for it

@@ -22,17 +22,22 @@ var ErrHeld = errors.New("in use by another running outcry")
 // Lock is a held lock.
 type Lock struct{ file *flock.Flock }
 
-// Acquire makes dir if it is not there and locks it. The error is ErrHeld if the folder is taken.
+// grace is how long a process that was killed may take to be gone: the kernel takes its memory apart before it lets go of its files.
+const grace = 2 * time.Second
+
+// Acquire makes dir if it is not there and locks it. The error is ErrHeld if the folder is taken and is not given free in a moment.
 func Acquire(dir string) (*Lock, error) {
 	file, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
-	switch held, err := file.TryLock(); {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	switch _, err := file.TryLockContext(ctx, 50*time.Millisecond); {
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, fmt.Errorf("data folder %s is %w: stop that one, or choose another folder", dir, ErrHeld)
 	case err != nil:
 		return nil, fmt.Errorf("lock data folder %s: %w", dir, err)
-	case !held:
-		return nil, fmt.Errorf("data folder %s is %w: stop that one, or choose another folder", dir, ErrHeld)
 	}
 	return &Lock{file}, nil
 }
