@@ -6,6 +6,7 @@ import (
 
 	"outcry.dev/pkg/detect/internal/baseline"
 	"outcry.dev/pkg/detect/internal/negbin"
+	"outcry.dev/pkg/detect/internal/scan"
 )
 
 // Step is the grid of event time on which decisions fall.
@@ -17,13 +18,18 @@ var Windows = [4]time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, t
 const (
 	step    = int64(Step / time.Second)
 	quarter = 900 // seconds; what is expected changes on this grid
-	month   = 30.44 * 24 * 60 * 60
+
+	// aboveBursts is by how many standard deviations an alarm exceeds the usual burst of the service (baseline.Burst).
+	aboveBursts = 0.75
 
 	// ingestUnit is the resolution in which the share of listened-to posts is summed, so that sums are exact.
 	ingestUnit = 16
 	// Less than this share of the usual posts says nothing about a service; below it nothing is learned.
 	leastIngested = 0.25
 	mostIngested  = 4
+
+	// mostLearned bounds a count, so that sums of squares stay exact.
+	mostLearned = 1 << 20
 )
 
 var params = baseline.Params{
@@ -67,7 +73,7 @@ type Detector struct {
 // gathered is what the quarter of an hour under way has brought: whole numbers, so that the steps' grouping cannot change them.
 type gathered struct {
 	minutes, exposure, count int64 // exposure in 1/ingestUnit minutes
-	windows                  [len(Windows)]struct{ n, sum, squares int64 }
+	windows                  [len(Windows)]struct{ n, sum, squares, most int64 }
 }
 
 // ready holds what stays the same within a quarter of an hour. It is a function of the state, so it is not part of it.
@@ -147,7 +153,8 @@ func (d *Detector) prepare(begin int64, scale float64) {
 	d.ready = ready{valid: true, quarter: begin, scale: scale}
 	for k, w := range Windows {
 		q := d.base.Predict(&params, k, begin+quarter/2-int64(w/time.Second)/2, scale)
-		d.recent[k] = threshold(d.recent[k], q, w, d.cfg)
+		least := max(float64(d.cfg.MinPeople), math.Ceil(d.base.BurstCount(k, aboveBursts)))
+		d.recent[k] = threshold(d.recent[k], q, w, least, d.cfg.FalseAlarmsPerMonth)
 		d.ready.windows[k] = q
 		d.ready.clips[k] = d.base.Clip(&params, q)
 		d.ready.verdicts[k] = WindowVerdict{
@@ -169,12 +176,14 @@ func (d *Detector) gather(at int64, o Observation, exposure int64) {
 	if at%60 == 0 {
 		d.fold.minutes++
 		d.fold.exposure += exposure
-		d.fold.count += int64(max(o.MinutePeople, 0))
+		d.fold.count += int64(min(max(o.MinutePeople, 0), mostLearned))
 	}
 	for k, w := range Windows {
+		n := int64(min(max(o.People[k], 0), mostLearned))
+		g := &d.fold.windows[k]
+		g.most = max(g.most, n)
 		if at%int64(w/time.Second) == 0 {
-			n := int64(min(float64(max(o.People[k], 0)), d.ready.clips[k], math.MaxInt32))
-			g := &d.fold.windows[k]
+			n = int64(min(float64(n), d.ready.clips[k]))
 			g.n++
 			g.sum += n
 			g.squares += n * n
@@ -216,7 +225,7 @@ func (d *Detector) learn(end int64) {
 	if g.minutes > 0 {
 		b := baseline.Batch{Exposure: float64(g.exposure) / ingestUnit, Count: float64(g.count)}
 		for k, w := range g.windows {
-			b.Windows[k] = baseline.Sums{N: float64(w.n), Sum: float64(w.sum), Squares: float64(w.squares)}
+			b.Windows[k] = baseline.Sums{N: float64(w.n), Sum: float64(w.sum), Squares: float64(w.squares), Most: float64(w.most)}
 		}
 		d.base.Fold(&params, end-quarter, b)
 		d.history += g.minutes
@@ -225,20 +234,13 @@ func (d *Detector) learn(end int64) {
 	d.ready.valid = false
 }
 
-// threshold returns the smallest number of people that is an alarm, beginning the search near a guess.
-func threshold(guess float64, q baseline.Prediction, window time.Duration, cfg Config) float64 {
-	allowed := math.Log(cfg.FalseAlarmsPerMonth / float64(len(Windows)))
-	fits := month / window.Seconds()
-	grid := float64(window / Step)
+// threshold returns the smallest number of people, not below the least, that is an alarm. The search begins near a guess.
+func threshold(guess float64, q baseline.Prediction, window time.Duration, least, budget float64) float64 {
+	allowed := math.Log(budget / float64(len(Windows)))
 	alarm := func(n float64) bool {
-		if n <= q.Mean {
-			return false
-		}
-		separate := 1 - q.Mean/n
-		overlap := min(max(n*separate*separate, 1), grid)
-		return math.Log(fits*overlap)+negbin.LogTail(n, q.Mean, q.Size) <= allowed
+		return n > q.Mean && scan.LogTests(window, Step, n, q.Mean)+negbin.LogTail(n, q.Mean, q.Size) <= allowed
 	}
-	return smallest(alarm, float64(cfg.MinPeople), guess)
+	return smallest(alarm, least, guess)
 }
 
 // smallest returns the smallest whole number from least on for which a condition holds that, once it holds, goes on holding.

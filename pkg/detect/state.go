@@ -12,7 +12,7 @@ import (
 const stateVersion = 1
 
 // stateSize is the length of an encoded detector in bytes.
-const stateSize = 2 + 8*(2+3+3*len(Windows)) + baseline.Size
+const stateSize = 2 + 8*(2+3+4*len(Windows)) + baseline.Size
 
 // MarshalBinary encodes the exact state in less than 2 KB: a restored detector goes on bit by bit as this one would.
 // The configuration is not part of it.
@@ -63,7 +63,7 @@ func (d *Detector) integers() []*int64 {
 	ns := []*int64{&d.at, &d.history, &f.minutes, &f.exposure, &f.count}
 	for k := range f.windows {
 		w := &f.windows[k]
-		ns = append(ns, &w.n, &w.sum, &w.squares)
+		ns = append(ns, &w.n, &w.sum, &w.squares, &w.most)
 	}
 	return ns
 }

@@ -85,6 +85,7 @@ type Baseline struct {
 	day             [hourDay]cell
 	week            [hourDay * dayWeek]cell
 	spread          [Windows]moments
+	peaks           [Windows]peaks
 	zeros, clipped  int64 // folds in a row
 }
 
@@ -95,8 +96,8 @@ type Batch struct {
 	Windows  [Windows]Sums
 }
 
-// Sums are taken over the windows that ended within the fold and did not overlap.
-type Sums struct{ N, Sum, Squares float64 }
+// Sums are taken over the windows that ended within the fold and did not overlap; Most is the highest count of all, overlapping or not.
+type Sums struct{ N, Sum, Squares, Most float64 }
 
 // Prediction is a negative binomial distribution.
 type Prediction struct{ Mean, Size float64 }
@@ -174,8 +175,9 @@ func (b *Baseline) Fold(p *Params, begin int64, n Batch) {
 		b.clipped = 0
 	}
 
-	for k := range b.spread {
-		b.spread[k].learn(p, level*factor*p.Units[k], n.Windows[k])
+	for k, w := range n.Windows {
+		b.spread[k].learn(p, level*factor*p.Units[k], w)
+		b.peaks[k].learn(begin, w.Most)
 	}
 
 	// One event of an over-dispersed count tells less than one of a Poisson count.

@@ -8,7 +8,7 @@ import (
 )
 
 // Size is the length of an encoded baseline in bytes.
-const Size = 8 * (2 + 4*Windows + (hourDay + hourDay*dayWeek) + 2)
+const Size = 8 * (2 + (4+5)*Windows + (hourDay + hourDay*dayWeek) + 2)
 
 // AppendBinary appends the exact state to b, Size bytes, little-endian.
 func (b *Baseline) AppendBinary(to []byte) []byte {
@@ -26,6 +26,13 @@ func (b *Baseline) AppendBinary(to []byte) []byte {
 		float(m.Weight)
 		float(m.Seen)
 		float(m.Expected)
+	}
+	for _, p := range b.peaks {
+		float(p.Blocks)
+		float(p.Mean)
+		float(p.Square)
+		float(p.Highest)
+		to = binary.LittleEndian.AppendUint64(to, uint64(p.Block))
 	}
 	cells(b.day[:])
 	cells(b.week[:])
@@ -63,6 +70,9 @@ func Decode(from []byte) (Baseline, error) {
 	b.shape, b.exposure = float(0), float(0)
 	for k := range b.spread {
 		b.spread[k] = moments{float(-1e30), float(0), float(0), float(0)}
+	}
+	for k := range b.peaks {
+		b.peaks[k] = peaks{float(0), float(0), float(0), float(0), count()}
 	}
 	cells(b.day[:])
 	cells(b.week[:])

@@ -1,0 +1,66 @@
+package baseline
+
+import "math"
+
+// peaks learns how high the bursts go that a series has anyway: the highest count of every two days. A negative binomial tail is too
+// thin for them (one post that many people repeat in their own words is no chance cluster), so what is no higher than the usual burst
+// is not unusual, however improbable. Block maxima are the classical way to the tail of a series (Gumbel 1958, Statistics of Extremes);
+// their logarithm is taken as normal, because counts in bursts differ by factors.
+type peaks struct {
+	Blocks, Mean, Square float64 // of log(1 + highest): discounted number, mean, sum of squared deviations
+	Highest              float64 // of the block under way
+	Block                int64   // index of the block under way, counted from 1970; 0 before the first
+}
+
+const (
+	blockSeconds   = 2 * 24 * hour
+	blockMemory    = 60  // blocks
+	priorBlocks    = 10  // blocks that the prior deviation is worth
+	priorDeviation = 0.7 // of log(1 + highest): a factor of two
+	clipDeviations = 4
+)
+
+func (p *peaks) learn(at int64, most float64) {
+	if block := floorDiv(at, blockSeconds); block != p.Block {
+		if p.Block != 0 {
+			p.close()
+		}
+		p.Block, p.Highest = block, 0
+	}
+	p.Highest = max(p.Highest, most)
+}
+
+func (p *peaks) close() {
+	x := math.Log1p(p.Highest)
+	if p.Blocks > 3 {
+		x = min(x, p.Mean+float64(clipDeviations*p.deviation()))
+	}
+	p.Blocks = float64(p.Blocks*keep(blockMemory)) + 1
+	d := x - p.Mean
+	p.Mean += d / p.Blocks
+	p.Square = float64(p.Square*keep(blockMemory)) + float64(d*(x-p.Mean))
+}
+
+func (p *peaks) deviation() float64 {
+	return math.Sqrt((p.Square + priorBlocks*priorDeviation*priorDeviation) / (p.Blocks + priorBlocks))
+}
+
+// usual returns the mean of log(1 + highest); before a block is complete, of what it has so far.
+func (p *peaks) usual() float64 {
+	if p.Blocks == 0 {
+		return math.Log1p(p.Highest)
+	}
+	return p.Mean
+}
+
+// Burst returns by how many standard deviations a window's count exceeds the usual peak of two days, on a logarithmic scale.
+func (b *Baseline) Burst(window int, n float64) float64 {
+	p := &b.peaks[window]
+	return (math.Log1p(n) - p.usual()) / p.deviation()
+}
+
+// BurstCount is the inverse of Burst: the count that lies so many standard deviations above the usual peak.
+func (b *Baseline) BurstCount(window int, deviations float64) float64 {
+	p := &b.peaks[window]
+	return math.Expm1(p.usual() + float64(deviations*p.deviation()))
+}
