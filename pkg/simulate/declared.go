@@ -66,7 +66,7 @@ func skype2010() Scenario {
 			Reports:      curve("15:58=0.3 16:05=1.5 16:12=4 16:20=8 16:35=17 17:00=32 17:25=42 18:00=40 19:00=32 20:30=22 21:30=14 22:30=7 23:20=3 24:00=1.5"),
 			Recovered:    curve("18:40=0 19:30=0.5 20:30=1 21:30=3 22:10=7 22:40=8 23:20=4 24:00=2"),
 			Symptoms:     mixOf("login:34 app_crash:16 general:18 connection:14 calls:13 messaging:4 loading:1"),
-			Alternatives: []string{"facebook", "msn", "google-talk", "google-voice", "yahoo-messenger", "tinychat", "oovoo", "viber"},
+			Alternatives: []string{"facebook", "msn-messenger", "google-chat", "google-voice", "yahoo-messenger", "aim", "oovoo", "viber"},
 			Official: []Statement{
 				{At: at("16:50"), Text: "Some of you may have problems signing in to Skype – we're investigating, and we're sorry for the disruption to your conversations"},
 				{At: at("18:05"), Text: "Our engineers and site operations team are working non-stop to get Skype back to normal – thanks for your continued patience"},
@@ -156,7 +156,7 @@ func cloudFailure() Scenario {
 		{"ring", "14:04", "14:04=0.3 14:20=3 15:00=3 17:30=1.5 18:20=0.4", "connection:50 feature:20 general:30"},
 		{"alexa", "14:05", "14:05=0.3 14:20=5 15:00=5 17:30=2 18:20=0.4", "connection:40 general:60"},
 		{"fortnite", "14:05", "14:05=0.5 14:20=8 15:00=8 17:30=3 18:20=0.5", "login:50 connection:30 general:20"},
-		{"coinbase", "14:06", "14:06=0.3 14:20=3 15:00=3 17:30=1 18:20=0.3", "login:30 website:30 payments:20 general:20"},
+		{"venmo", "14:06", "14:06=0.3 14:20=3 15:00=3 17:30=1 18:20=0.3", "login:30 payments:50 general:20"},
 		{"canva", "14:08", "14:08=0.3 14:25=4 15:10=4 17:30=1.5 18:20=0.3", "loading:50 website:20 general:30"},
 	} {
 		s.Outages = append(s.Outages, Outage{
@@ -203,7 +203,7 @@ func dnsFailure() Scenario {
 	}{
 		{"discord", "20:13=1 20:18=16 20:40=12 20:55=1", "connection:40 messaging:30 general:30"},
 		{"chatgpt", "20:13=0.5 20:18=9 20:40=7 20:55=0.5", "website:30 loading:40 general:30"},
-		{"shopify", "20:14=0.3 20:20=4 20:40=3 20:55=0.3", "website:60 payments:20 general:20"},
+		{"figma", "20:14=0.3 20:20=4 20:40=3 20:55=0.3", "website:40 loading:40 general:20"},
 		{"canva", "20:14=0.3 20:20=4 20:40=3 20:55=0.3", "website:40 loading:40 general:20"},
 		{"substack", "20:14=0.2 20:22=2 20:40=2 20:55=0.2", "website:70 general:30"},
 	} {
@@ -259,7 +259,7 @@ func footballFinal() Scenario {
 	s := modern("football-final", "A final doubles the posts of an evening; players go down, nothing else does")
 	s.Start = day(2026, time.July, 19)
 	s.Talk = []Talk{{
-		Section: "other.football", About: []string{"twitter", "youtube", "bbc", "tiktok"},
+		Section: "other.football", About: []string{"twitter", "youtube", "tiktok"},
 		Posts: curve("17:30=2 19:00=25 19:30=70 19:45=50 20:10=90 20:45=75 21:00=160 21:40=90 23:00=15 24:00=4"),
 	}}
 	return s
@@ -276,7 +276,7 @@ func productLaunch() Scenario {
 
 func botAttack() Scenario {
 	s := modern("bot-attack", "Nine accounts copy the same four reports of an outage that does not exist")
-	s.Bots = []Bots{{Service: "coinbase", Accounts: 9, Texts: 4, Posts: curve("15:00=0 15:05=14 16:30=14 16:40=0")}}
+	s.Bots = []Bots{{Service: "paypal", Accounts: 9, Texts: 4, Posts: curve("15:00=0 15:05=14 16:30=14 16:40=0")}}
 	return s
 }
 

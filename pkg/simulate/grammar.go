@@ -13,7 +13,7 @@ import (
 //	# a comment
 //	@list: one | two words | {slot} three     a word list, used as {list}; valid in all files of the language
 //	== section symptom=login mood=angry       the templates below belong to it; also: label=, paired, alone
-//	a [b|c|] {slot}                           one template a line; [b|c|] picks one, here perhaps nothing
+//	a [b|c|] {slot} {=skype}                  one template a line; [b|c|] picks one, here perhaps nothing; {=id} names a service
 //
 // A backslash takes the next character literally. Sections may be limited to kinds of service: "== usage/video,music".
 
@@ -23,6 +23,7 @@ type node struct {
 	choice  [][]node // picks one
 	slot    slot
 	list    *wordList
+	service string // {=id}: a service that the template itself names
 }
 
 type slot uint8
@@ -76,6 +77,7 @@ type lang struct {
 	abbrev   map[string]string
 
 	stretchable map[string]bool // the words of the list "stretch"
+	named       []string        // services that templates name themselves
 }
 
 // sectionGroup holds a section's templates for any kind of service and for particular kinds.
@@ -254,6 +256,9 @@ func (l *lang) sequence(s string, inChoice bool) (nodes []node, rest string, err
 			flush()
 			if known, ok := slots[name]; ok {
 				nodes = append(nodes, node{slot: known})
+			} else if id, ok := strings.CutPrefix(name, "="); ok {
+				nodes = append(nodes, node{service: id})
+				l.named = append(l.named, id)
 			} else {
 				nodes = append(nodes, node{list: l.list(name)})
 			}

@@ -89,7 +89,7 @@ func (g *generator) ordinary(t time.Time) error {
 			p.Place = d.place
 		}
 	})
-	if err == nil && said != nil && replyTo == "" {
+	if err == nil && said != nil && replyTo == "" && section != "routine" {
 		g.remember(l.code, said)
 	}
 	return err

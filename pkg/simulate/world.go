@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"outcry.dev/pkg/catalog"
 )
 
 //go:embed texts world
@@ -92,6 +94,11 @@ func readWorld(fsys fs.FS) (*world, error) {
 		if err := l.finish(); err != nil {
 			return nil, err
 		}
+		for _, id := range l.named {
+			if w.byID[id] == nil {
+				return nil, fmt.Errorf("language %s names the unknown service %q", l.code, id)
+			}
+		}
 	}
 	return w, nil
 }
@@ -131,14 +138,21 @@ func (w *world) addKind(f []string) error {
 }
 
 func (w *world) addService(f []string) error {
-	if len(f) != 7 {
-		return fmt.Errorf("%d columns instead of 7", len(f))
+	if len(f) != 6 {
+		return fmt.Errorf("%d columns instead of 6", len(f))
 	}
 	weight, err := strconv.ParseFloat(f[3], 64)
 	if err != nil {
 		return err
 	}
-	s := service{id: f[0], kind: f[1], names: list(f[2]), weight: weight, handle: f[5], where: list(f[6])}
+	s := service{id: f[0], kind: f[1], names: list(f[2]), weight: weight, where: list(f[5])}
+	known, ok := catalog.Default().ByID(s.id)
+	if !ok {
+		return nil // nobody listens for it, so no truth can be told about it
+	}
+	if official := known.Official["twitter"]; len(official) > 0 {
+		s.handle = official[0]
+	}
 	if _, ok := w.kinds[s.kind]; !ok {
 		return fmt.Errorf("service %s is of the unknown kind %q", s.id, s.kind)
 	}

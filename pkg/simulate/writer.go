@@ -16,8 +16,9 @@ type writer struct {
 	year  int
 	limit int // characters a post may have
 
-	raw, out []byte // reused
-	said     draft  // what the text being written names
+	raw, out  []byte     // reused
+	inPassing []*service // named by templates and word lists themselves; reused
+	said      draft      // what the text being written names
 }
 
 // draft is what a text is about, and which of it the text named.
@@ -46,6 +47,7 @@ const attempts = 5
 func (w *writer) write(d draft, s *section, prefix string) line {
 	for try := range attempts {
 		w.said = d
+		w.inPassing = w.inPassing[:0]
 		decorated := try < attempts-2
 		text := w.compose(s, prefix, decorated)
 		if utf8.RuneCount(text) <= w.limit {
@@ -53,6 +55,7 @@ func (w *writer) write(d draft, s *section, prefix string) line {
 		}
 	}
 	// Too long again and again: what is cut off may hold a name.
+	w.said, w.inPassing = d, w.inPassing[:0]
 	text := cut(string(w.compose(s, prefix, false)), w.limit)
 	l := line{text: text}
 	for _, m := range w.mentions(s) {
@@ -103,6 +106,11 @@ func (w *writer) mentions(s *section) []Mention {
 	}
 	if w.said.namedAlt && w.said.alt != w.said.subject {
 		all = append(all, Mention{Service: w.said.alt.id, Label: "other"})
+	}
+	for _, named := range w.inPassing {
+		if !slices.ContainsFunc(all, func(m Mention) bool { return m.Service == named.id }) {
+			all = append(all, Mention{Service: named.id, Label: "other"})
+		}
 	}
 	return all
 }
@@ -218,6 +226,12 @@ func (w *writer) render(nodes []node) {
 			w.render(n.choice[w.rng.IntN(len(n.choice))])
 		case n.list != nil:
 			w.render(n.list.items[w.rng.IntN(len(n.list.items))])
+		case n.service != "":
+			s := w.world.byID[n.service]
+			w.inPassing = append(w.inPassing, s)
+			w.raw = append(w.raw, protect)
+			w.name(s)
+			w.raw = append(w.raw, unprotect)
 		case n.slot != noSlot:
 			w.raw = append(w.raw, protect)
 			w.fill(n.slot)
@@ -299,11 +313,9 @@ func hashtag(name string) string {
 		switch {
 		case r == ' ' || r == '.' || r == '-' || r == '\'' || r == '&':
 			return -1
-		case r == '+':
-			return 'p'
 		}
 		return r
-	}, strings.ToLower(name))
+	}, strings.ReplaceAll(strings.ToLower(name), "+", "plus"))
 }
 
 // stranger makes up somebody's handle.
