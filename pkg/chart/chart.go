@@ -38,7 +38,7 @@ type Band struct{ Lower, Upper float64 }
 // Span is a stretch of time.
 type Span struct{ From, To time.Time }
 
-// MarkKind says what happened at a mark; it decides its colour.
+// MarkKind says what happened at a mark; it decides its color.
 type MarkKind string
 
 // Kinds of marks.

@@ -4,10 +4,10 @@
 // What is not obvious:
 //
 //   - It writes SVG itself. github.com/go-analyze/charts, the library that was considered, has category axes only, no filled band between
-//     two lines, no shaded spans of time, fixed colours instead of style sheets, and no accessible names; what remains of a chart without
+//     two lines, no shaded spans of time, fixed colors instead of style sheets, and no accessible names; what remains of a chart without
 //     those is a handful of paths.
-//   - A chart within a page takes its colours from the page's style sheet ([Style]); one that stands alone ([Options.Standalone]) carries
-//     the same rules, dark colours included, so it looks the same as an image in another page.
+//   - A chart within a page takes its colors from the page's style sheet ([Style]); one that stands alone ([Options.Standalone]) carries
+//     the same rules, dark colors included, so it looks the same as an image in another page.
 //   - The text is not scaled with the picture: an SVG made for 960 pixels is not readable on a phone. Draw it for the width at hand.
 //   - Browsers differ in their fonts, so the space that a label takes is estimated, on the wide side.
 package chart

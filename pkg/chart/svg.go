@@ -51,6 +51,7 @@ type drawing struct {
 	placed                   []placedMark // in the order of time
 	legendItems              []legendItem
 	legendRows               int
+	source                   []string
 }
 
 type legendItem struct {
@@ -89,7 +90,18 @@ func (d *drawing) layout() {
 	d.placeLegend()
 	d.top = 46 + laneHeight*float64(d.legendRows) + laneHeight*float64(lanes) + 6
 	d.bottom = d.top + math.Round(min(300, max(190, d.width*0.3)))
-	d.height = d.bottom + 50
+	d.source = d.sourceLines()
+	d.height = d.bottom + 35 + 15*float64(len(d.source))
+}
+
+// sourceLines says when and whence, on one line where it fits.
+func (d *drawing) sourceLines() []string {
+	room := int((d.right - d.left) / (charWidth * 0.88)) // its type is smaller
+	when := dates(d.c.From, d.c.To) + ", times in UTC."
+	if whole := when + " " + d.c.Source; len([]rune(whole)) <= room {
+		return []string{whole}
+	}
+	return []string{cut(when, room), cut(d.c.Source, room)}
 }
 
 func (d *drawing) placeLegend() {
@@ -169,9 +181,9 @@ func (d *drawing) grid() {
 			num(x), num(d.bottom), num(x), num(d.bottom+4), num(x), num(d.bottom+18), anchor, d.timeLabels[i])
 	}
 	d.w.WriteString("</g>\n")
-	source := dates(d.c.From, d.c.To) + ", times in UTC. " + d.c.Source
-	d.printf("<text class=\"chart-source\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.left), num(d.bottom+40),
-		escape(cut(source, int((d.right-d.left)/(charWidth*0.88)))))
+	for i, line := range d.source {
+		d.printf("<text class=\"chart-source\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.left), num(d.bottom+40+15*float64(i)), escape(line))
+	}
 }
 
 // middle of a point's step on the time axis.

@@ -389,13 +389,14 @@ func (s *Store) LatestEvidence(ctx context.Context, service string, from, to tim
 	return out, err
 }
 
-// OfficialWords returns what the operator of a service itself said of problems in [from, to), in the order of time.
-func (s *Store) OfficialWords(ctx context.Context, service string, from, to time.Time, limit int) ([]*outcryv1.Evidence, error) {
+// OfficialWords returns official mentions of [from, to), reposts left out, in the order of time: those by official accounts of the
+// service, and those by others whose score is at least leastScore.
+func (s *Store) OfficialWords(ctx context.Context, service string, from, to time.Time, leastScore float32, limit int) ([]*outcryv1.Evidence, error) {
 	var out []*outcryv1.Evidence
 	err := s.mentions(ctx, "read the official words of "+service, func(e *outcryv1.Evidence) { out = append(out, e) },
 		`service = ? AND toStartOfMinute(time) >= ? AND time >= ? AND time < ?
-			AND label = 'official' AND repost_of = '' AND text != ''`,
-		"time, id", limit, service, from.UTC().Truncate(time.Minute), from.UTC(), to.UTC())
+			AND label = 'official' AND (official_author OR score >= ?) AND repost_of = '' AND text != ''`,
+		"time, id", limit, service, from.UTC().Truncate(time.Minute), from.UTC(), to.UTC(), leastScore)
 	return out, err
 }
 

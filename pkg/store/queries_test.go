@@ -269,12 +269,18 @@ func TestEvidenceIsGoneOnceWithdrawn(t *testing.T) {
 	s, ctx := open(t, "evidence"), t.Context()
 	reposted := mention(4, 104, clock(16, 15, 0), outcryv1.Label_LABEL_OUTAGE)
 	reposted.RepostOf = "p1"
+	official := mention(6, 106, clock(17, 1, 0), outcryv1.Label_LABEL_OFFICIAL)
+	official.OfficialAuthor, official.Score = true, 0.5
+	unsure := mention(7, 107, clock(17, 2, 0), outcryv1.Label_LABEL_OFFICIAL)
+	unsure.Score = 0.5
 	must(t, s.InsertMentions(ctx, []store.Mention{
 		mention(1, 101, clock(16, 13, 0), outcryv1.Label_LABEL_OUTAGE),
 		mention(2, 102, clock(16, 14, 0), outcryv1.Label_LABEL_OUTAGE),
 		mention(3, 103, clock(16, 14, 30), outcryv1.Label_LABEL_OUTAGE),
 		reposted,
 		mention(5, 105, clock(17, 0, 0), outcryv1.Label_LABEL_OFFICIAL),
+		official,
+		unsure,
 	}))
 	must(t, s.Withdraw(ctx, []*outcryv1.Retraction{{Source: "twitter", PostId: "p2"}}))
 
@@ -298,9 +304,11 @@ func TestEvidenceIsGoneOnceWithdrawn(t *testing.T) {
 	if diff := cmp.Diff([]*outcryv1.Evidence{three, one}, latest, protocmp.Transform()); diff != "" {
 		t.Errorf("latest evidence (-want +got):\n%s", diff)
 	}
-	words, err := s.OfficialWords(ctx, "skype", clock(16, 0, 0), clock(18, 0, 0), 10)
+	words, err := s.OfficialWords(ctx, "skype", clock(16, 0, 0), clock(18, 0, 0), 0.7, 10)
 	must(t, err)
-	want := []*outcryv1.Evidence{evidence(5, clock(17, 0, 0).UnixMicro(), outcryv1.Label_LABEL_OFFICIAL)}
+	six := evidence(6, clock(17, 1, 0).UnixMicro(), outcryv1.Label_LABEL_OFFICIAL)
+	six.Score = 0.5
+	want := []*outcryv1.Evidence{evidence(5, clock(17, 0, 0).UnixMicro(), outcryv1.Label_LABEL_OFFICIAL), six}
 	if diff := cmp.Diff(want, words, protocmp.Transform()); diff != "" {
 		t.Errorf("official words (-want +got):\n%s", diff)
 	}

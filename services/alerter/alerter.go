@@ -15,8 +15,11 @@ import (
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
-// stage is the name of the consumer group too.
+// stage names the alerter in dead letters.
 const stage = "alerter"
+
+// Group is the consumer group of the stage.
+const Group = stage
 
 // Deps are what an Alerter works with.
 type Deps struct {
@@ -53,7 +56,7 @@ func (a *Alerter) Run(ctx context.Context) error {
 		}
 		defer hook.close()
 	}
-	return a.deps.Bus.Consume(ctx, bus.GroupConfig{Group: stage, Topic: topics.Incidents},
+	return a.deps.Bus.Consume(ctx, bus.GroupConfig{Group: Group, Topic: topics.Incidents},
 		func(ctx context.Context, claim *bus.Claim) error {
 			p := newPartition(a, claim, dead, hook)
 			return p.run(ctx)

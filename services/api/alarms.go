@@ -46,12 +46,15 @@ func meets(spans []span, s span) bool {
 	return i < len(spans) && spans[i].From.Before(s.To)
 }
 
-// join unites spans that overlap or lie no more than a minute apart.
+// pause is how long an alarm may rest without ending, so that the tail of an outage is one stretch and not twenty.
+const pause = 5 * time.Minute
+
+// join unites spans that overlap or lie no more than a pause apart.
 func join(spans []span) []span {
 	slices.SortFunc(spans, func(a, b span) int { return a.From.Compare(b.From) })
 	var out []span
 	for _, s := range spans {
-		if n := len(out); n > 0 && !s.From.After(out[n-1].To.Add(time.Minute)) {
+		if n := len(out); n > 0 && !s.From.After(out[n-1].To.Add(pause)) {
 			if s.To.After(out[n-1].To) {
 				out[n-1].To = s.To
 			}

@@ -88,6 +88,13 @@ func (a *API) Run(ctx context.Context) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}
-	<-served
+	return errors.Join(err, closed(<-served))
+}
+
+// closed drops the error by which a server says that it was told to end.
+func closed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
 	return err
 }

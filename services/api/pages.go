@@ -26,28 +26,32 @@ var templateFiles embed.FS
 var assetFiles embed.FS
 
 const (
-	wide, narrow     = 960, 380 // of charts, in pixels
+	wide, narrow     = 960, 340 // of charts, in pixels
 	pageIncidents    = 10
 	pageEvidence     = 12
-	pageChartCaveat  = "A chart counts people who complain in public, not users affected."
 	assetsCacheHours = 24
 )
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"stamp":      stamp,
-	"micros":     micros,
-	"iso":        func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"clock":      func(t time.Time) string { return t.UTC().Format("15:04") },
-	"date":       func(t time.Time) string { return t.UTC().Format("2 January 2006") },
-	"local":      func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04") },
-	"thousands":  func(n any) string { return thousands(asInt64(n)) },
-	"plural":     func(n any, one, many string) string { return plural(asInt64(n), one, many) },
-	"lead":       leadWords,
-	"lasted":     lasted,
-	"state":      incidentWord,
-	"web":        webAddress,
-	"decimal":    func(x float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", x), ".0") },
-	"percent":    func(x float64) string { return fmt.Sprintf("%.0f %%", 100*x) },
+	"stamp":     stamp,
+	"micros":    micros,
+	"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"clock":     func(t time.Time) string { return t.UTC().Format("15:04") },
+	"date":      func(t time.Time) string { return t.UTC().Format("2 January 2006") },
+	"local":     func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04") },
+	"thousands": func(n any) string { return thousands(asInt64(n)) },
+	"plural":    func(n any, one, many string) string { return plural(asInt64(n), one, many) },
+	"lead":      leadWords,
+	"lasted":    lasted,
+	"state":     incidentWord,
+	"web":       webAddress,
+	"decimal":   func(x float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", x), ".0") },
+	"percent":   func(x float64) string { return fmt.Sprintf("%.0f %%", 100*x) },
+	"category":  categoryName,
+	"moment":    momentTime,
+	"bar": func(part, whole int64) string {
+		return fmt.Sprintf("%.1f", 100*float64(part)/float64(max(whole, part, 1)))
+	},
 	"words":      func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"styleSheet": func() string { return "/assets/style.css?" + styleVersion },
 }).ParseFS(templateFiles, "templates/*.html"))
@@ -124,19 +128,29 @@ func (a *API) asset(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// incidentRow is an incident in a list.
+// incidentRow is an incident and what a page says beside it.
 type incidentRow struct {
 	*outcryv1.Incident
 	Name string // of the service
 	At   time.Time
 }
 
-func (a *API) incidentRows(incidents []*outcryv1.Incident, at time.Time) []incidentRow {
-	rows := make([]incidentRow, len(incidents))
-	for n, i := range incidents {
-		rows[n] = incidentRow{Incident: i, Name: a.name(i.GetService()), At: at}
+func (a *API) incidentRow(i *outcryv1.Incident, at time.Time) incidentRow {
+	return incidentRow{Incident: i, Name: a.name(i.GetService()), At: at}
+}
+
+// incidentList is a table of incidents: of one service, or of many.
+type incidentList struct {
+	Rows []incidentRow
+	Many bool
+}
+
+func (a *API) incidentList(incidents []*outcryv1.Incident, at time.Time, many bool) incidentList {
+	list := incidentList{Many: many}
+	for _, i := range incidents {
+		list.Rows = append(list.Rows, a.incidentRow(i, at))
 	}
-	return rows
+	return list
 }
 
 // name of a service that the catalog may have lost since.
@@ -172,8 +186,8 @@ func (a *API) home(w http.ResponseWriter, r *http.Request) error {
 		Talked    []serviceNow
 		Quiet     []group
 		Unknown   bool
-		Incidents []incidentRow
-	}{overview: o, Asked: !at.IsZero(), Incidents: a.incidentRows(incidents, o.At)}
+		Incidents incidentList
+	}{overview: o, Asked: !at.IsZero(), Incidents: a.incidentList(incidents, o.At, true)}
 	quiet := map[string][]serviceNow{}
 	for _, s := range o.Services {
 		data.Unknown = data.Unknown || s.State == stateUnknown
@@ -253,12 +267,11 @@ func (a *API) servicePage(w http.ResponseWriter, r *http.Request) error {
 		Now       *serviceNow
 		At        time.Time
 		Figure    figure
-		Caveat    string
 		Ranges    []link
-		Incidents []incidentRow
+		Incidents incidentList
 		Evidence  []*outcryv1.Evidence
 		StepName  string
-	}{s, o.now(service.ID), o.At, newFigure(s.chart()), pageChartCaveat, ranges(s, end), a.incidentRows(incidents, o.At), evidence, shortDuration(s.Step)})
+	}{s, o.now(service.ID), o.At, newFigure(s.chart()), ranges(s, end), a.incidentList(incidents, o.At, false), evidence, shortDuration(s.Step)})
 }
 
 // ranges are those that a page offers.
@@ -321,12 +334,11 @@ func (a *API) incidentPage(w http.ResponseWriter, r *http.Request) error {
 		incidentRow
 		Around       link
 		Figure       *figure
-		Caveat       string
 		Moments      []moment
 		Changes      []store.Change
 		Consequences []*catalog.Service
 		Root         string
-	}{incidentRow: incidentRow{Incident: i, Name: a.name(i.GetService()), At: at}, Around: link{timeRange: around}, Caveat: pageChartCaveat,
+	}{incidentRow: a.incidentRow(i, at), Around: link{timeRange: around},
 		Moments: moments(i), Changes: changes, Root: i.GetRoot()}
 	for _, id := range i.GetConsequences() {
 		if s, ok := a.deps.Catalog.ByID(id); ok {

@@ -125,11 +125,16 @@ func (a *API) stretch(ctx context.Context, service *catalog.Service, r timeRange
 	if s.Incidents, err = a.deps.Store.Incidents(ctx, filter); err != nil {
 		return nil, err
 	}
-	s.Official, err = a.deps.Store.OfficialWords(ctx, service.ID, r.from, r.to, maxOfficial)
+	s.Official, err = a.deps.Store.OfficialWords(ctx, service.ID, r.from, r.to, officialScore, maxOfficial)
 	return s, err
 }
 
-const maxOfficial = 20
+const (
+	maxOfficial = 20
+	// officialScore is how sure the classifier must be of an official word that comes from none of the operator's known accounts, as for
+	// incidents.
+	officialScore = 0.7
+)
 
 // chart is the picture of a stretch.
 func (s *stretch) chart() chart.Chart {

@@ -76,6 +76,9 @@ func leadWords(i *outcryv1.Incident) string {
 // lasted is how long an incident took, or has taken until a moment.
 func lasted(i *outcryv1.Incident, at time.Time) string {
 	end := i.GetResolvedAtUs()
+	if end == 0 && i.GetState() == outcryv1.Incident_STATE_DISMISSED {
+		end = i.GetDecidedAtUs()
+	}
 	if end == 0 {
 		if at.IsZero() || at.UnixMicro() < i.GetStartedAtUs() {
 			return "open"
@@ -83,6 +86,28 @@ func lasted(i *outcryv1.Incident, at time.Time) string {
 		return longDuration(at.Sub(micros(i.GetStartedAtUs()))) + ", still open"
 	}
 	return longDuration(micros(end).Sub(micros(i.GetStartedAtUs())))
+}
+
+// categoryName is a category of the catalog for people.
+func categoryName(category string) string {
+	switch category {
+	case "":
+		return "Other"
+	case "ai":
+		return "AI"
+	case "isps":
+		return "Internet providers"
+	default:
+		return strings.ToUpper(category[:1]) + category[1:]
+	}
+}
+
+// momentTime leaves out the day where it is that of the beginning.
+func momentTime(t, start time.Time) string {
+	if t.Truncate(day).Equal(start.Truncate(day)) {
+		return t.Format("15:04")
+	}
+	return t.Format("2 January, 15:04")
 }
 
 func thousands(n int64) string {
