@@ -94,12 +94,13 @@ func (g *generator) report(t time.Time, o *Outage) error {
 		name = pickWeighted(o.Symptoms, g.rng)
 	}
 	d := g.draftAbout(o, a)
+	d.age = max(1, p.minutes)
 	s, l := g.pickSection(g.language(a), "outage", name, d.subject.kind)
 	d.lang = l
 	var prefix, replyTo string
 	if name == "answer" || name == "unnamed" && g.rng.Float64() < 0.5 {
 		if to := g.recall(memory, g.rng); to != nil && to.source == a.source && to.handle != a.handle {
-			prefix, replyTo = "@"+to.handle+" ", to.id
+			prefix, replyTo = g.salutation(to), to.id
 		}
 	}
 	said, err := g.publish(t, a, g.writer.write(d, s, prefix), l.code, func(p *post.Post) {
@@ -151,6 +152,7 @@ func (g *generator) recovered(t time.Time, o *Outage) error {
 		name = pickWeighted(o.Symptoms, g.rng)
 	}
 	d := g.draftAbout(o, a)
+	d.age = max(1, (t.Sub(g.scenario.Start) - o.From).Minutes())
 	s, l := g.pickSection(d.lang, "recovered", name, d.subject.kind)
 	d.lang = l
 	said, err := g.publish(t, a, g.writer.write(d, s, ""), l.code, nil)

@@ -44,17 +44,20 @@ const (
 	slotLots    // 100–999
 	slotClock   // an hour of the day, as people write it
 	slotPercent // 5–95
+	slotMinutes // since the outage began
+	slotHours   // since the outage began, at least 2
 )
 
 var slots = map[string]slot{
 	"s": slotSubject, "@s": slotHandle, "#s": slotHashtag, "alt": slotAlternative, "root": slotRoot, "feature": slotFeature,
 	"place": slotPlace, "user": slotUser, "link": slotLink, "n": slotFew, "nn": slotMany, "nnn": slotLots, "clock": slotClock,
-	"pct": slotPercent,
+	"pct": slotPercent, "m": slotMinutes, "h": slotHours,
 }
 
 type wordList struct {
 	name  string
 	items [][]node
+	soon  *wordList // the list "name-soon": what is said instead while an outage is young
 }
 
 // section is a set of templates that mean the same.
@@ -296,6 +299,9 @@ func (l *lang) sequence(s string, inChoice bool) (nodes []node, rest string, err
 
 // finish reports word lists that are used but empty, and sections without templates.
 func (l *lang) finish() error {
+	for name, list := range l.lists {
+		list.soon = l.lists[name+"-soon"]
+	}
 	if list := l.lists["stretch"]; list != nil {
 		for _, item := range list.items {
 			l.stretchable[item[0].literal] = true

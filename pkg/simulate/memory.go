@@ -86,6 +86,14 @@ func (g *generator) repost(t time.Time, key string, a *author) (done bool, err e
 	return true, err
 }
 
+// salutation is how a reply begins.
+func (g *generator) salutation(to *remembered) string {
+	if g.scenario.Sources[to.source].Name == "bluesky" {
+		return ""
+	}
+	return "@" + to.handle + " "
+}
+
 // ids makes the ids of each network, unique and rising with time.
 type ids struct {
 	lastMilli int64

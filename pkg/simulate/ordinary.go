@@ -77,7 +77,7 @@ func (g *generator) ordinary(t time.Time) error {
 	var prefix, replyTo string
 	if s.label == "other" && section != "promo" && section != "news" && g.rng.Float64() < 0.2 || section == "routine" {
 		if to := g.recall(l.code, g.rng); to != nil && to.source == a.source && to.handle != a.handle {
-			prefix, replyTo = "@"+to.handle+" ", to.id
+			prefix, replyTo = g.salutation(to), to.id
 		}
 	}
 	said, err := g.publish(t, a, g.writer.write(d, s, prefix), l.code, func(p *post.Post) {

@@ -30,6 +30,7 @@ type draft struct {
 	root    *service
 	feature string
 	place   string
+	age     float64 // minutes since the outage began, 0 if the text is about none
 
 	namedSubject, namedAlt, namedRoot bool
 }
@@ -39,6 +40,9 @@ type line struct {
 	text     string
 	mentions []Mention
 }
+
+// young is the age of an outage, in minutes, up to which people count its minutes.
+const young = 90
 
 // attempts bounds the search for a text that fits; the last one is cut.
 const attempts = 5
@@ -225,7 +229,11 @@ func (w *writer) render(nodes []node) {
 		case n.choice != nil:
 			w.render(n.choice[w.rng.IntN(len(n.choice))])
 		case n.list != nil:
-			w.render(n.list.items[w.rng.IntN(len(n.list.items))])
+			list := n.list
+			if list.soon != nil && w.said.age > 0 && w.said.age < young {
+				list = list.soon
+			}
+			w.render(list.items[w.rng.IntN(len(list.items))])
 		case n.service != "":
 			s := w.world.byID[n.service]
 			w.inPassing = append(w.inPassing, s)
@@ -280,6 +288,14 @@ func (w *writer) fill(s slot) {
 		w.number(100, 999)
 	case slotPercent:
 		w.number(5, 95)
+	case slotMinutes:
+		w.number(2, max(3, int(min(d.age, young))))
+	case slotHours:
+		if d.age == 0 {
+			w.number(2, 9)
+			break
+		}
+		w.number(max(2, int(d.age/60)), max(2, int(d.age/60+0.5)))
 	case slotClock:
 		w.number(1, 12)
 		if w.chance(0.5) {
