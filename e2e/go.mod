@@ -7,3 +7,7 @@ replace (
 	outcry.dev/schemas => ../schemas
 	outcry.dev/services => ../services
 )
+
+require outcry.dev/pkg v0.0.0
+
+require github.com/google/go-cmp v0.7.0 // indirect

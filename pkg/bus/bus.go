@@ -14,6 +14,8 @@ import (
 // Config says where the brokers are.
 type Config struct {
 	Brokers []string // host:port of one or more brokers
+	// SessionTimeout after which the partitions of a group's member that has died pass to others. 0 means 10 s.
+	SessionTimeout time.Duration
 	// Prefix goes before the names of topics and groups, so that several Outcrys can share a cluster.
 	Prefix string
 }

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,6 @@ const (
 type GroupConfig struct {
 	Group string
 	Topic string
-	// SessionTimeout after which the partitions of a member that has died pass to others. 0 means 10 s.
-	SessionTimeout time.Duration
 }
 
 // Claim is the right to consume one partition until its context ends. Not safe for concurrent use.
@@ -45,13 +44,11 @@ type Claim struct {
 // The context of handle ends with the assignment. Where handle returns an error, Consume leaves the group and returns it; otherwise
 // it returns nil once ctx has ended and every handle has returned.
 func (b *Bus) Consume(ctx context.Context, cfg GroupConfig, handle func(ctx context.Context, c *Claim) error) error {
-	if cfg.SessionTimeout == 0 {
-		cfg.SessionTimeout = 10 * time.Second
-	}
+	session := cmp.Or(b.cfg.SessionTimeout, 10*time.Second)
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID: b.cfg.Prefix + cfg.Group, Brokers: b.cfg.Brokers, Topics: []string{b.cfg.Prefix + cfg.Topic},
-		StartOffset: kafka.FirstOffset, SessionTimeout: cfg.SessionTimeout, HeartbeatInterval: cfg.SessionTimeout / 5,
-		RebalanceTimeout: cfg.SessionTimeout, JoinGroupBackoff: time.Second,
+		StartOffset: kafka.FirstOffset, SessionTimeout: session, HeartbeatInterval: session / 5,
+		RebalanceTimeout: session, JoinGroupBackoff: time.Second,
 		GroupBalancers: []kafka.GroupBalancer{kafka.RangeGroupBalancer{}},
 		ErrorLogger: kafka.LoggerFunc(func(format string, args ...any) {
 			b.log.Debug("consumer group", "group", cfg.Group, "message", fmt.Sprintf(format, args...))

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"outcry.dev/pkg/config"
 	"outcry.dev/pkg/detect"
@@ -47,7 +48,7 @@ func DefaultConfig() Config {
 	return Config{
 		DataDir:    ".outcry",
 		Log:        LogConfig{Level: "info", Format: "text"},
-		Kafka:      KafkaConfig{Brokers: []string{}, Partitions: topics.DefaultPartitions},
+		Kafka:      KafkaConfig{Brokers: []string{}, SessionTimeout: 10 * time.Second, Partitions: topics.DefaultPartitions},
 		ClickHouse: ClickHouseConfig{Database: "outcry", Username: "default"},
 		Catalog:    CatalogConfig{Files: []string{}},
 		Ingest:     ingest.DefaultConfig(),
@@ -96,9 +97,10 @@ func (c LogConfig) level() slog.Level {
 
 // KafkaConfig says where the brokers are.
 type KafkaConfig struct {
-	Brokers    []string `koanf:"brokers" doc:"Addresses, host:port, of one or more brokers; empty: the embedded broker."`
-	Prefix     string   `koanf:"prefix" doc:"Goes before the names of topics and consumer groups, so that several Outcrys can share a cluster."`
-	Partitions int      `koanf:"partitions" doc:"Partitions of the topics that Outcry creates, 1 to 1024; topics that exist stay as they are."`
+	Brokers        []string      `koanf:"brokers" doc:"Addresses, host:port, of one or more brokers; empty: the embedded broker."`
+	Prefix         string        `koanf:"prefix" doc:"Goes before the names of topics and consumer groups, so that several Outcrys can share a cluster."`
+	SessionTimeout time.Duration `koanf:"session_timeout" doc:"How long a stage may be silent before its partitions pass to another, 1s to 5m; brokers set limits of their own."`
+	Partitions     int           `koanf:"partitions" doc:"Partitions of the topics that Outcry creates, 1 to 1024; topics that exist stay as they are."`
 }
 
 // Validate reports addresses without a port, names that Kafka refuses and numbers out of range.
@@ -111,6 +113,9 @@ func (c KafkaConfig) Validate() error {
 		if err := checkAddress(b); err != nil {
 			faults = append(faults, fmt.Errorf("brokers: %w", err))
 		}
+	}
+	if c.SessionTimeout < time.Second || c.SessionTimeout > 5*time.Minute {
+		faults = append(faults, fmt.Errorf("session_timeout must be between 1s and 5m, not %s", c.SessionTimeout))
 	}
 	if c.Partitions < 1 || c.Partitions > 1024 {
 		faults = append(faults, fmt.Errorf("partitions must be between 1 and 1024, not %d", c.Partitions))

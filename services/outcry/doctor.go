@@ -77,7 +77,7 @@ func (a *app) doctor(ctx context.Context, cmd *cli.Command) error {
 		if len(cfg.Kafka.Brokers) == 0 {
 			return "embedded, started with `outcry up`", nil
 		}
-		b := bus.New(bus.Config{Brokers: cfg.Kafka.Brokers, Prefix: cfg.Kafka.Prefix}, log)
+		b := bus.New(kafkaConfig(cfg), log)
 		defer b.Close()
 		for _, t := range topics.All(cfg.Kafka.Partitions) {
 			if _, err := b.Partitions(ctx, t.Name); err != nil {

@@ -36,7 +36,7 @@ type engines struct {
 
 // startEngines starts the engines that the configuration does not name, and makes topics and tables. The caller closes them.
 func (a *app) startEngines(ctx context.Context, cfg Config, log *slog.Logger) (_ *engines, err error) {
-	e := &engines{kafka: bus.Config{Brokers: cfg.Kafka.Brokers, Prefix: cfg.Kafka.Prefix}}
+	e := &engines{kafka: kafkaConfig(cfg)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.close())
@@ -71,7 +71,7 @@ func connectEngines(ctx context.Context, cfg Config, log *slog.Logger) (*engines
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	e := &engines{kafka: bus.Config{Brokers: cfg.Kafka.Brokers, Prefix: cfg.Kafka.Prefix}, click: clickhouseConfig(cfg)}
+	e := &engines{kafka: kafkaConfig(cfg), click: clickhouseConfig(cfg)}
 	if err := e.open(ctx, cfg, log); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
@@ -184,3 +184,7 @@ func (a *app) files(ctx context.Context, names []string, decode files.Decode) *f
 }
 
 func joined(addresses []string) string { return strings.Join(addresses, ",") }
+
+func kafkaConfig(cfg Config) bus.Config {
+	return bus.Config{Brokers: cfg.Kafka.Brokers, Prefix: cfg.Kafka.Prefix, SessionTimeout: cfg.Kafka.SessionTimeout}
+}
