@@ -6,11 +6,14 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"math"
 	"net/http"
+	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -230,7 +233,7 @@ func TestServicesAreAtTheTimeOfTheData(t *testing.T) {
 		{"?at=2010-12-22T17:00:00Z", "skype", "outage", "skype-20101222T1612", clock(17, 0), true},
 		{"?at=2010-12-22T18:00:00%2B01:00", "skype", "outage", "skype-20101222T1612", clock(17, 0), true},
 		{"?at=2010-12-22T20:00:00Z", "skype", "recovering", "skype-20101222T1612", clock(20, 0), true},
-		{"?at=2010-12-22T16:14", "skype", "ok", "", clock(16, 14), true}, // not detected yet
+		{"?at=2010-12-22T16:14Z", "skype", "ok", "", clock(16, 14), true}, // not detected yet
 		{"?at=2010-12-22T03:10:00Z", "gmail", "ok", "", clock(3, 10), false},
 		{"?at=2010-12-24", "skype", "unknown", "", clock(48, 0), false}, // silent is not quiet
 	} {
@@ -448,6 +451,53 @@ func TestOutsideLinksGiveNothingAway(t *testing.T) {
 		if n == 0 {
 			t.Errorf("%s has no link to a post", path)
 		}
+	}
+}
+
+// TestEveryLinkLeadsSomewhere follows the links of the pages, and of the pages behind them.
+func TestEveryLinkLeadsSomewhere(t *testing.T) {
+	links := regexp.MustCompile(`(?:href|src)="([^"]*)"`)
+	seen := map[string]bool{}
+	todo := []string{"/", "/services/skype", "/incidents/skype-20101222T1612", "/?at=2010-12-22T17:00:00Z"}
+	services := 0
+	for depth := range 3 {
+		var next []string
+		for _, path := range todo {
+			a := get(t, path)
+			if a.StatusCode != 200 {
+				t.Errorf("%s: %s", path, a.Status)
+			}
+			if depth == 2 || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
+				continue
+			}
+			here, err := url.Parse(base + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range links.FindAllStringSubmatch(a.body, -1) {
+				to, err := here.Parse(html.UnescapeString(m[1]))
+				if err != nil {
+					t.Errorf("%s links to %q: %v", path, m[1], err)
+					continue
+				}
+				to.Fragment = ""
+				target := strings.TrimPrefix(to.String(), base)
+				if to.Host != here.Host || seen[target] {
+					continue
+				}
+				if strings.HasPrefix(to.Path, "/services/") && to.RawQuery == "" {
+					if services++; services > 5 { // they are all alike
+						continue
+					}
+				}
+				seen[target] = true
+				next = append(next, target)
+			}
+		}
+		todo = next
+	}
+	if len(seen) < 30 {
+		t.Errorf("only %d links were found", len(seen))
 	}
 }
 

@@ -76,7 +76,7 @@ func (p *params) time(name string) time.Time {
 	}
 	// A plus sign in an address means a space.
 	text = strings.ReplaceAll(text, " ", "+")
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateOnly} {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
 			if t.Before(firstTime) || !t.Before(lastTime) {
 				p.fail("%s %q is outside the years 1990 to 2099.", name, clip(text))
