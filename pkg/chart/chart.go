@@ -30,6 +30,8 @@ type Point struct {
 	People int
 	// Band is nil where nothing is known of what to expect.
 	Band *Band
+	// Silent says that nothing was read in the step: that nobody complained is then not known.
+	Silent bool
 }
 
 // Band is the number of people that is nothing unusual.
@@ -93,7 +95,11 @@ func (c *Chart) Description() string {
 	fmt.Fprintf(&b, "From %s to %s UTC.", stamp(c.From), stamp(c.To))
 	peak := -1
 	lower, upper := math.Inf(1), 0.0
+	silent := 0
 	for i, p := range c.Points {
+		if p.Silent {
+			silent++
+		}
 		if peak < 0 || p.People > c.Points[peak].People {
 			peak = i
 		}
@@ -102,11 +108,16 @@ func (c *Chart) Description() string {
 		}
 	}
 	switch {
-	case peak < 0 || c.Points[peak].People == 0:
+	case silent == len(c.Points):
+		b.WriteString(" Nothing was read.")
+	case c.Points[peak].People == 0:
 		b.WriteString(" Nobody complained.")
 	default:
 		fmt.Fprintf(&b, " At most %s people per %s complained, at %s.",
 			thousands(c.Points[peak].People), stepName(c.Step), stamp(c.Points[peak].Start))
+	}
+	if silent > 0 && silent < len(c.Points) {
+		fmt.Fprintf(&b, " Nothing was read in %d of %d steps.", silent, len(c.Points))
 	}
 	if upper > 0 {
 		fmt.Fprintf(&b, " Expected were %s to %s.", short(lower), short(upper))

@@ -71,6 +71,7 @@ func TestGolden(t *testing.T) {
 	gaps := chart.Chart{Title: "GitHub", From: at("10:00"), To: at("10:20"), Step: time.Minute}
 	for i := range 20 {
 		p := chart.Point{Start: at("10:00").Add(time.Duration(i) * time.Minute), People: i % 4}
+		p.Silent = i >= 11 && i < 14 || i == 18
 		if i != 5 && (i < 10 || i == 15) {
 			p.Band = &chart.Band{Lower: 0.5, Upper: 2.5}
 		}
@@ -164,6 +165,38 @@ func TestAccessibleNameAndDescription(t *testing.T) {
 	}
 }
 
+func TestSilenceIsNotQuiet(t *testing.T) {
+	c := skype()
+	for i := range 12 {
+		c.Points[i].Silent, c.Points[i].People = true, 0
+	}
+	silent, lines := 0, 0
+	for _, e := range parse(t, chart.SVG(c, chart.Options{Width: 960})) {
+		switch e.attr["class"] {
+		case "chart-silent":
+			silent++
+		case "chart-line":
+			lines++
+			x, _, _ := strings.Cut(strings.TrimPrefix(e.attr["d"], "M"), " ")
+			if number(t, x) < 100 {
+				t.Errorf("the line begins at %s, where nothing was read", x)
+			}
+		}
+	}
+	if silent != 1 || lines != 1 {
+		t.Errorf("%d silent stretches and %d lines, want 1 and 1", silent, lines)
+	}
+	if d := c.Description(); !strings.Contains(d, "Nothing was read in 12 of 120 steps") {
+		t.Errorf("description: %s", d)
+	}
+	for i := range c.Points {
+		c.Points[i] = chart.Point{Start: c.Points[i].Start, Silent: true}
+	}
+	if d := c.Description(); !strings.Contains(d, "Nothing was read.") || strings.Contains(d, "Nobody") {
+		t.Errorf("description: %s", d)
+	}
+}
+
 func TestUnit(t *testing.T) {
 	for step, want := range map[time.Duration]string{
 		time.Minute: "per minute,", 15 * time.Minute: "per 15 minutes,", time.Hour: "per hour,", 24 * time.Hour: "per day,", 90 * time.Minute: "per 90 minutes,",
@@ -251,7 +284,7 @@ func FuzzSVG(f *testing.F) {
 			Alarms: []chart.Span{{From: time.Unix(from-60, 0), To: time.Unix(from+length/2, 0)}},
 			Marks:  []chart.Mark{{Time: time.Unix(from+length/3, 0), Kind: chart.MarkKind(label), Label: label}}}
 		for i := range int(steps % 500) {
-			p := chart.Point{Start: c.From.Add(time.Duration(i) * time.Minute), People: people / (i + 1)}
+			p := chart.Point{Start: c.From.Add(time.Duration(i) * time.Minute), People: people / (i + 1), Silent: i%7 == 3}
 			if i%3 > 0 {
 				p.Band = &chart.Band{Lower: bound / 2, Upper: bound}
 			}

@@ -11,10 +11,17 @@ type placedMark struct {
 	x        float64
 	from, to float64 // of the label
 	before   bool    // the label stands left of the line
+	dated    bool    // the label says the day too
 	lane     int     // -1: no label
 }
 
-func (m *placedMark) text() string { return m.Time.UTC().Format("15:04") + " " + m.Label }
+func (m *placedMark) text() string {
+	format := "15:04 "
+	if m.dated {
+		format = "2 Jan 15:04 "
+	}
+	return m.Time.UTC().Format(format) + m.Label
+}
 
 // placeMarks finds lanes in which no label meets another and no line crosses one. Marks are in the order of time.
 //

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/xml"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -79,10 +80,11 @@ func (d *drawing) layout() {
 	}
 	d.times, d.timeLabels = timeTicks(d.c.From, d.c.To, int((d.right-d.left)/room))
 
+	dated := d.c.To.Sub(d.c.From) > 24*time.Hour
 	var marks []placedMark
 	for _, m := range d.c.Marks {
 		if !m.Time.Before(d.c.From) && !m.Time.After(d.c.To) {
-			marks = append(marks, placedMark{Mark: m, x: d.x(m.Time)})
+			marks = append(marks, placedMark{Mark: m, x: d.x(m.Time), dated: dated})
 		}
 	}
 	var lanes int
@@ -111,6 +113,9 @@ func (d *drawing) placeLegend() {
 	}
 	if len(d.c.Alarms) > 0 {
 		items = append(items, legendItem{class: "alarm", text: "alarm"})
+	}
+	if slices.ContainsFunc(d.c.Points, func(p Point) bool { return p.Silent }) {
+		items = append(items, legendItem{class: "silent", text: "nothing read"})
 	}
 	x, row := d.left, 0
 	for i := range items {
@@ -189,52 +194,59 @@ func (d *drawing) grid() {
 // middle of a point's step on the time axis.
 func (d *drawing) middle(p Point) float64 { return d.x(p.Start.Add(d.c.Step / 2)) }
 
-// band fills between the bounds, apart for each stretch of steps that have one.
+// band fills between the bounds, apart for each stretch of steps that have one. A step is as wide as it is, so that a single one is seen.
 func (d *drawing) band() {
-	for i := 0; i < len(d.c.Points); {
-		if d.c.Points[i].Band == nil {
-			i++
+	for banded, stretch := range stretches(d.c.Points, func(p Point) bool { return p.Band != nil }) {
+		if !banded {
 			continue
 		}
-		j := i
-		for j < len(d.c.Points) && d.c.Points[j].Band != nil {
-			j++
-		}
 		var path strings.Builder
-		stretch := d.c.Points[i:j]
-		edge := func(p Point, v float64, command string) {
-			// A step is as wide as it is, so that a single one is seen.
-			fmt.Fprintf(&path, "%s%s %sH%s", command, num(d.x(p.Start)), num(d.y(v)), num(d.x(p.Start.Add(d.c.Step))))
-		}
-		back := func(p Point, v float64) {
-			fmt.Fprintf(&path, "L%s %sH%s", num(d.x(p.Start.Add(d.c.Step))), num(d.y(v)), num(d.x(p.Start)))
-		}
-		for n, p := range stretch {
-			if n == 0 {
-				edge(p, p.Band.Upper, "M")
-			} else if num(d.y(p.Band.Upper)) != num(d.y(stretch[n-1].Band.Upper)) || n == len(stretch)-1 {
-				edge(p, p.Band.Upper, "L")
+		command := "M"
+		for i, p := range stretch { // there along the upper bound
+			if i == 0 || i == len(stretch)-1 || num(d.y(p.Band.Upper)) != num(d.y(stretch[i-1].Band.Upper)) {
+				fmt.Fprintf(&path, "%s%s %sH%s", command, num(d.x(p.Start)), num(d.y(p.Band.Upper)), num(d.x(p.Start.Add(d.c.Step))))
+				command = "L"
 			}
 		}
-		for n := len(stretch) - 1; n >= 0; n-- {
-			p := stretch[n]
-			if n == len(stretch)-1 || n == 0 || num(d.y(p.Band.Lower)) != num(d.y(stretch[n+1].Band.Lower)) {
-				back(p, p.Band.Lower)
+		for i, p := range slices.Backward(stretch) { // and back along the lower
+			if i == 0 || i == len(stretch)-1 || num(d.y(p.Band.Lower)) != num(d.y(stretch[i+1].Band.Lower)) {
+				fmt.Fprintf(&path, "L%s %sH%s", num(d.x(p.Start.Add(d.c.Step))), num(d.y(p.Band.Lower)), num(d.x(p.Start)))
 			}
 		}
 		d.printf("<path class=\"chart-band\" d=\"%sZ\"/>\n", path.String())
-		i = j
 	}
 }
 
+// people draws line and area, apart for each stretch of steps in which something was read.
 func (d *drawing) people() {
-	if len(d.c.Points) == 0 {
-		d.printf("<text class=\"chart-empty\" x=\"%s\" y=\"%s\" text-anchor=\"middle\">nothing was heard in this time</text>\n",
+	heard := false
+	for silent, stretch := range stretches(d.c.Points, func(p Point) bool { return p.Silent }) {
+		from, to := stretch[0], stretch[len(stretch)-1]
+		if silent {
+			x, end := d.x(from.Start), d.x(to.Start.Add(d.c.Step))
+			d.printf("<rect class=\"chart-silent\" x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\"/>\n",
+				num(x), num(d.top), num(end-x), num(d.bottom-d.top))
+			continue
+		}
+		heard = true
+		line, first, last := d.line(stretch)
+		d.printf("<path class=\"chart-area\" d=\"%sL%s %sH%sZ\"/>\n", line, num(last), num(d.bottom), num(first))
+		d.printf("<path class=\"chart-line\" d=\"%s\"/>\n", line)
+	}
+	if !heard {
+		d.printf("<text class=\"chart-empty\" x=\"%s\" y=\"%s\" text-anchor=\"middle\">nothing was read in this time</text>\n",
 			num((d.left+d.right)/2), num((d.top+d.bottom)/2))
-		return
+	}
+}
+
+// line runs through the middles of the steps; a single step is as wide as it is.
+func (d *drawing) line(points []Point) (path string, first, last float64) {
+	if len(points) == 1 {
+		p := points[0]
+		first, last = d.x(p.Start), d.x(p.Start.Add(d.c.Step))
+		return fmt.Sprintf("M%s %sH%s", num(first), num(d.y(float64(p.People))), num(last)), first, last
 	}
 	var line strings.Builder
-	points := d.c.Points
 	for i, p := range points {
 		// Along a level stretch its ends are enough.
 		if i > 0 && i < len(points)-1 && p.People == points[i-1].People && p.People == points[i+1].People {
@@ -246,9 +258,23 @@ func (d *drawing) people() {
 		}
 		fmt.Fprintf(&line, "%s%s %s", command, num(d.middle(p)), num(d.y(float64(p.People))))
 	}
-	first, last := d.middle(points[0]), d.middle(points[len(points)-1])
-	d.printf("<path class=\"chart-area\" d=\"%sL%s %sH%sZ\"/>\n", line.String(), num(last), num(d.bottom), num(first))
-	d.printf("<path class=\"chart-line\" d=\"%s\"/>\n", line.String())
+	return line.String(), d.middle(points[0]), d.middle(points[len(points)-1])
+}
+
+// stretches cuts points where is changes.
+func stretches(points []Point, is func(Point) bool) iter.Seq2[bool, []Point] {
+	return func(yield func(bool, []Point) bool) {
+		for i := 0; i < len(points); {
+			j := i + 1
+			for j < len(points) && is(points[j]) == is(points[i]) {
+				j++
+			}
+			if !yield(is(points[i]), points[i:j]) {
+				return
+			}
+			i = j
+		}
+	}
 }
 
 func (d *drawing) marks() {

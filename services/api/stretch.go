@@ -140,7 +140,7 @@ const (
 func (s *stretch) chart() chart.Chart {
 	c := chart.Chart{Title: s.Service.Name, From: s.From, To: s.To, Step: s.Step, Source: "Source: public posts, heard by Outcry."}
 	for _, p := range s.Points {
-		point := chart.Point{Start: p.Start, People: p.People}
+		point := chart.Point{Start: p.Start, People: p.People, Silent: p.Ingested == 0 && p.Mentions == 0}
 		if e := p.Expected; e != nil {
 			point.Band = &chart.Band{Lower: e.Lower, Upper: e.Upper}
 		}
