@@ -71,6 +71,7 @@ type Document struct {
 	weight []float32
 	notes  []string // readable features, when tracing
 	trace  bool
+	seen   []sight
 }
 
 // Services gives the caller's numbers of the services in order of appearance.

@@ -42,18 +42,19 @@ const (
 	famNegated
 	famEnds
 	famWordClause
+	famCross
 	families
 )
 
 var familyWeight = [families]float32{
 	famWord: 1, famPair: 0.9, famTriple: 0.7, famSkip: 0.5, famChar: 0.35, famConcept: 1, famConceptPair: 1, famConceptTriple: 0.8,
-	famNear: 0.7, famClause: 1, famFlag: 1, famCategory: 0.8, famNegated: 1.2, famEnds: 0.8, famWordClause: 0.7,
+	famNear: 0.7, famClause: 1, famFlag: 1, famCategory: 0.8, famNegated: 1.2, famEnds: 0.8, famWordClause: 0.7, famCross: 0.4,
 }
 
 var familyNames = [families]string{
 	famWord: "word", famPair: "words", famTriple: "words", famSkip: "words apart", famChar: "letters", famConcept: "concept",
 	famConceptPair: "concepts", famConceptTriple: "concepts", famNear: "near", famClause: "same clause", famFlag: "form",
-	famCategory: "kind of service", famNegated: "negated", famEnds: "begins or ends", famWordClause: "word by clause",
+	famCategory: "kind of service", famNegated: "negated", famEnds: "begins or ends", famWordClause: "word by clause", famCross: "together",
 }
 
 const (
@@ -283,7 +284,60 @@ func (d *Document) conceptFeatures(t Target, text func(int) string) {
 		c2, c1, at1 = c1, c, i
 	}
 	d.emit(famConceptPair, uint64(c1)<<8|0xff, func() string { return words.names[c1] + " $" })
+	d.crossFeatures(t)
 }
+
+// crossFeatures pairs all that is said anywhere in the post: a linear model of pairs sees what one of single concepts cannot.
+func (d *Document) crossFeatures(t Target) {
+	d.seen = d.seen[:0]
+	add := func(h uint64, note string) {
+		for _, s := range d.seen {
+			if s.hash == h {
+				return
+			}
+		}
+		if len(d.seen) < maxCross {
+			d.seen = append(d.seen, sight{h, note})
+		}
+	}
+	for i := range d.tokens {
+		c := d.conceptOf(i, t)
+		if c > conceptOther {
+			h := uint64(c)
+			if t.Ordinal >= 0 && !d.clauses[d.tokens[i].clause%maxTokens] {
+				h += 1 << 10
+			}
+			add(h, words.names[c])
+		}
+	}
+	for _, f := range d.flags {
+		add(f, flagNames[f])
+	}
+	if len(d.tokens) > 0 && t.Ordinal >= 0 && int(d.tokens[0].service) == t.Ordinal {
+		add(hashStart, "begins with the service")
+	}
+	if t.Category != 0 {
+		add(t.Category, "kind of service")
+	}
+	for i, a := range d.seen {
+		for _, b := range d.seen[i+1:] {
+			x, y := a, b
+			if x.hash > y.hash {
+				x, y = y, x
+			}
+			d.emit(famCross, join(x.hash, y.hash), func() string { return x.note + " & " + y.note })
+		}
+	}
+}
+
+// sight is something that a post says or is.
+type sight struct {
+	hash uint64
+	note string
+}
+
+// maxCross bounds the pairs: their number grows with its square.
+const maxCross = 16
 
 // formFeatures says what shape the post has.
 func (d *Document) formFeatures(t Target) {
