@@ -30,9 +30,10 @@ func TestMain(m *testing.M) {
 // quiet discards the log.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// bounded ends a test that hangs; nothing depends on how long it is. The first test may fetch the library.
+// bounded ends a test that hangs; nothing depends on how long it is. The first test may fetch the library,
+// whose unpacking takes minutes under the race detector on a busy machine.
 func bounded(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -3,12 +3,13 @@ package clickhouse
 import (
 	"archive/tar"
 	"bufio"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/klauspost/compress/gzip" // twice as fast as the standard library's, on half a gigabyte
 )
 
 // unpack writes the library from an npm package to a file. It reads the package as hostile, though its checksum was right: nothing but
