@@ -13,7 +13,7 @@
 // the scan statistic (Naus 1982, JASA 77:177; Alm 1983; Glaz, Naus & Wallenstein 2001, chapter 11). The window is looked at on a grid
 // only, so the factor n·(1−μ/n)² is at least 1 and at most the number of grid steps in w. The threshold is the smallest n, not below
 // the floor of distinct people, for which that expected number is at most B/4 (internal/scan). Nor is it below the bursts that the
-// service has every other day anyway (baseline.Burst): against those the negative binomial tail is too thin.
+// service has every day or two anyway (baseline.Burst): against those the negative binomial tail is too thin.
 //
 // # What it must never do
 //

@@ -177,7 +177,7 @@ func (b *Baseline) Fold(p *Params, begin int64, n Batch) {
 
 	for k, w := range n.Windows {
 		b.spread[k].learn(p, level*factor*p.Units[k], w)
-		b.peaks[k].learn(begin, w.Most)
+		b.See(k, begin, w.Most)
 	}
 
 	// One event of an over-dispersed count tells less than one of a Poisson count.

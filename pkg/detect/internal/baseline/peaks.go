@@ -2,7 +2,7 @@ package baseline
 
 import "math"
 
-// peaks learns how high the bursts go that a series has anyway: the highest count of every two days. A negative binomial tail is too
+// peaks learns how high the bursts go that a series has anyway: the highest count of every day and a half. A negative binomial tail is too
 // thin for them (one post that many people repeat in their own words is no chance cluster), so what is no higher than the usual burst
 // is not unusual, however improbable. Block maxima are the classical way to the tail of a series (Gumbel 1958, Statistics of Extremes);
 // their logarithm is taken as normal, because counts in bursts differ by factors.
@@ -13,12 +13,15 @@ type peaks struct {
 }
 
 const (
-	blockSeconds   = 2 * 24 * hour
+	blockSeconds   = 36 * hour
 	blockMemory    = 60  // blocks
 	priorBlocks    = 10  // blocks that the prior deviation is worth
 	priorDeviation = 0.7 // of log(1 + highest): a factor of two
 	clipDeviations = 4
 )
+
+// See learns how high a window's count went in the fold that began at a time. Fold does so too.
+func (b *Baseline) See(window int, begin int64, most float64) { b.peaks[window].learn(begin, most) }
 
 func (p *peaks) learn(at int64, most float64) {
 	if block := floorDiv(at, blockSeconds); block != p.Block {
@@ -41,8 +44,10 @@ func (p *peaks) close() {
 	p.Square = float64(p.Square*keep(blockMemory)) + float64(d*(x-p.Mean))
 }
 
+// deviation includes how little is known of the mean.
 func (p *peaks) deviation() float64 {
-	return math.Sqrt((p.Square + priorBlocks*priorDeviation*priorDeviation) / (p.Blocks + priorBlocks))
+	variance := (p.Square + priorBlocks*priorDeviation*priorDeviation) / (p.Blocks + priorBlocks)
+	return math.Sqrt(variance * (1 + 1/(p.Blocks+1)))
 }
 
 // usual returns the mean of log(1 + highest); before a block is complete, of what it has so far.
@@ -53,7 +58,7 @@ func (p *peaks) usual() float64 {
 	return p.Mean
 }
 
-// Burst returns by how many standard deviations a window's count exceeds the usual peak of two days, on a logarithmic scale.
+// Burst returns by how many standard deviations a window's count exceeds the usual peak of a day and a half, on a logarithmic scale.
 func (b *Baseline) Burst(window int, n float64) float64 {
 	p := &b.peaks[window]
 	return (math.Log1p(n) - p.usual()) / p.deviation()
