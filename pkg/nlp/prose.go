@@ -1,7 +1,9 @@
 package nlp
 
 import (
+	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/jdkato/prose/v2"
 )
@@ -13,20 +15,96 @@ var tokenOptions = []prose.DocOpt{
 	prose.UsingModel(bare), prose.WithSegmentation(false), prose.WithTagging(false), prose.WithExtraction(false),
 }
 
-// Tokens appends the tokens of a normalized text to dst: words, numbers and punctuation marks. Text outside the bounds of Normalize
-// is cut at MaxBytes.
-func Tokens(normalized string, dst []string) []string {
-	if len(normalized) > MaxBytes {
-		normalized = normalized[:MaxBytes]
+// separator stands between the parts of a text that prose is asked about. Texts cannot contain it: it is no character.
+const separator = "\uFFFF"
+
+// Tokenizer splits texts. The zero value is ready. It must not be shared between goroutines.
+type Tokenizer struct {
+	parts []byte
+}
+
+// Tokens appends the tokens of a text to dst: words, numbers, emoticons and punctuation marks. Only MaxBytes of it are read.
+//
+// The tokens are those that prose gives. It is asked only about what stands between spaces and is more than a word: a plain word is
+// one token to prose as well, and finding that out takes it most of its time (a test compares both ways).
+func (t *Tokenizer) Tokens(text string, dst []string) []string {
+	text = cut(text)
+	t.parts = t.parts[:0]
+	for part := range strings.FieldsSeq(text) {
+		if !plain(part) && part != separator {
+			t.parts = append(append(t.parts, part...), " "+separator+" "...)
+		}
 	}
-	doc, err := prose.NewDocument(normalized, tokenOptions...)
-	if err != nil { // prose has no path to this; the text is then seen as having no words
-		return dst
+	var asked []string
+	if len(t.parts) > 0 {
+		asked = proseTokens(string(t.parts))
 	}
-	for _, t := range doc.Tokens() {
-		dst = append(dst, t.Text)
+	for part := range strings.FieldsSeq(text) {
+		switch {
+		case part == separator:
+		case plain(part):
+			dst = append(dst, part)
+		default:
+			for len(asked) > 0 && asked[0] != separator {
+				dst = append(dst, asked[0])
+				asked = asked[1:]
+			}
+			if len(asked) > 0 {
+				asked = asked[1:]
+			}
+		}
 	}
 	return dst
+}
+
+// proseTokens asks prose for the tokens of a text.
+func proseTokens(text string) []string {
+	found := document(text, tokenOptions)
+	tokens := make([]string, len(found))
+	for i, f := range found {
+		tokens[i] = f.Text
+	}
+	return tokens
+}
+
+// document asks prose, and stands in for it where it fails: prose finds endings in the lower-case form of a word and cuts the word itself
+// there, which panics where lower case is longer ("İ's") or the text is not UTF-8.
+func document(text string, options []prose.DocOpt) (tokens []prose.Token) {
+	defer func() {
+		if recover() != nil {
+			tokens = nil
+			for part := range strings.FieldsSeq(text) {
+				tokens = append(tokens, prose.Token{Text: part})
+			}
+		}
+	}()
+	doc, err := prose.NewDocument(text, options...)
+	if err != nil { // prose has no path to this
+		return nil
+	}
+	return doc.Tokens()
+}
+
+// plain reports whether prose would give part as it is: letters and digits without punctuation, or a single character.
+func plain(part string) bool {
+	for i := 0; i < len(part); i++ {
+		c := part[i]
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= utf8.RuneSelf) {
+			return i == 0 && len(part) == 1
+		}
+	}
+	return true
+}
+
+func cut(text string) string {
+	if len(text) <= MaxBytes {
+		return text
+	}
+	end := MaxBytes
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
 }
 
 var tagger = sync.OnceValue(func() *prose.Model {
@@ -37,18 +115,18 @@ var tagger = sync.OnceValue(func() *prose.Model {
 	return doc.Model
 })
 
-// Tags appends the Penn Treebank part of speech of each token of an English text to dst. It costs about twenty times what Tokens does: tag
-// only what is in doubt.
-func Tags(text string, tokens, tags []string) (toks, parts []string) {
-	if len(text) > MaxBytes {
-		text = text[:MaxBytes]
+// Tag is a token of an English text and its part of speech.
+type Tag struct {
+	Text string
+	Part string // Penn Treebank
+}
+
+// Tags appends the tokens of an English text with their parts of speech to dst. It costs about twenty times what Tokens does: tag only
+// what is in doubt. It is safe for concurrent use.
+func Tags(text string, dst []Tag) []Tag {
+	tagged := []prose.DocOpt{prose.UsingModel(tagger()), prose.WithSegmentation(false), prose.WithExtraction(false)}
+	for _, t := range document(cut(text), tagged) {
+		dst = append(dst, Tag{Text: t.Text, Part: t.Tag})
 	}
-	doc, err := prose.NewDocument(text, prose.UsingModel(tagger()), prose.WithSegmentation(false), prose.WithExtraction(false))
-	if err != nil {
-		return tokens, tags
-	}
-	for _, t := range doc.Tokens() {
-		tokens, tags = append(tokens, t.Text), append(tags, t.Tag)
-	}
-	return tokens, tags
+	return dst
 }

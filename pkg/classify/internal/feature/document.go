@@ -58,14 +58,15 @@ const (
 
 // Document is a post read for its features. Its memory is used again by the next Read. Not safe for concurrent use.
 type Document struct {
-	buf      []byte
-	strings  []string
-	tokens   []token
-	services []int // by ordinal
-	flags    []uint64
-	official int // ordinal of the service whose account wrote it in brackets, or -1
-	clauses  [maxTokens]bool
-	text     string
+	buf       []byte
+	strings   []string
+	tokenizer nlp.Tokenizer
+	tokens    []token
+	services  []int // by ordinal
+	flags     []uint64
+	official  int // ordinal of the service whose account wrote it in brackets, or -1
+	clauses   [maxTokens]bool
+	text      string
 
 	hashes []uint32
 	weight []float32
@@ -93,7 +94,7 @@ func (d *Document) Read(text string, spans []Span, author Author) {
 		d.flag("reply")
 	}
 	d.text = string(d.buf)
-	d.strings = nlp.Tokens(d.text, d.strings[:0])
+	d.strings = d.tokenizer.Tokens(d.text, d.strings[:0])
 	d.classifyTokens()
 	d.findConcepts()
 }
