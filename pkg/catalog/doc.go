@@ -18,6 +18,7 @@
 //	    name: Zoom
 //	    ambiguous: true            # the name is a word as well
 //	    context: [meeting, call]   # words that make it the service
+//	    not: [~ in, ~ lens]        # phrases that make it the word; ~ is the name
 //	    aliases: [Zoom Meetings]   # always the service
 //	    weak: [ズーム]             # further names that count only in context
 //

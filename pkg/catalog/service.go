@@ -27,9 +27,15 @@ type Service struct {
 	Providers []string `yaml:"providers"`
 	// Ambiguous says that Name is also a word or another thing's name: it counts in a fitting context only.
 	Ambiguous bool `yaml:"ambiguous"`
-	// Context are words that make an ambiguous or weak name this service.
+	// Context are words and phrases that make an ambiguous or weak name this service, anywhere in a post. In a phrase "~" stands for
+	// the name and "*" for any one word: "~ card", "my ~ balance".
 	Context []string `yaml:"context"`
+	// Not are phrases, of the same form, that show that a word and not the service is meant: "~ in", "cut * some ~".
+	Not []string `yaml:"not"`
 }
+
+// MaxPhraseWords bounds the words of a phrase in Service.Context and Service.Not.
+const MaxPhraseWords = 6
 
 // Networks are the networks whose handles a catalog may hold.
 func Networks() []string { return []string{"bluesky", "mastodon", "twitter"} }

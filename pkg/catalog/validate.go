@@ -127,8 +127,16 @@ func (v *validator) service(s *Service) {
 	if (s.Ambiguous || len(s.Weak) > 0) && len(s.Context) == 0 {
 		v.fault(s, "has a name that counts in context only, but no context words")
 	}
-	if !s.Ambiguous && len(s.Weak) == 0 && len(s.Context) > 0 {
+	if !s.Ambiguous && len(s.Weak) == 0 && len(s.Context)+len(s.Not) > 0 {
 		v.fault(s, "has context words, but no name that needs them: set ambiguous, or remove them")
+	}
+	for _, phrase := range slices.Concat(s.Context, s.Not) {
+		if words := len(strings.Fields(phrase)); words == 0 || words > MaxPhraseWords {
+			v.fault(s, "context phrase %q must have 1 to %d words", phrase, MaxPhraseWords)
+		}
+		if strings.Count(phrase, "~") > 1 || strings.Trim(phrase, "~* ") == "" {
+			v.fault(s, "context phrase %q must hold a word, and the name (~) at most once", phrase)
+		}
 	}
 }
 

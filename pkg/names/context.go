@@ -1,9 +1,481 @@
 package names
 
-import "outcry.dev/pkg/catalog"
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
 
-type contexts struct{}
+	"outcry.dev/pkg/catalog"
+	"outcry.dev/pkg/names/fold"
+)
 
-func newContexts(c *catalog.Catalog, r *reader) contexts { return contexts{} }
+// Names that are words as well, "Target" or "Zoom", are weighed: hints that the service is meant and hints that the word is meant
+// add up, in the spirit of a naive Bayes classifier whose log odds are set by hand, on testdata/context-dev.txt. Only texts that hold
+// such a name pay for it.
 
-func (c *contexts) judge(r *reader, text string, found []Match) {}
+// Weights of the hints. The sum must reach enough.
+const (
+	enough = 2
+
+	hintPhrase      = 4    // a phrase of Service.Context that holds the name
+	hintNot         = -6   // a phrase of Service.Not
+	hintContext     = 2    // a word of Service.Context anywhere
+	hintContextMore = 1    // each further one, two at most
+	hintFails       = 3    // "zoom is down", "zoom crashed"
+	hintAgent       = 1.5  // "zoom wants", "zoom keeps"
+	hintAsked       = 1    // "is zoom", "does zoom"
+	hintPart        = 2.5  // "zoom app", "zoom servers"
+	hintUses        = 2    // "using zoom", "log in to zoom"
+	hintAt          = 1    // "on zoom", "at target"
+	hintTech        = 1    // talk of apps and accounts anywhere
+	hintTechMore    = 0.5  // each further one, two at most
+	hintFailsAny    = 0.75 // something fails, not next to the name
+	hintPeer        = 2    // "slack and gmail": another service, joined
+	hintOther       = 1    // another service anywhere
+	hintCapital     = 2    // a capital within a sentence
+	hintUpper       = 2.5  // LINE, as it is written, in a text that does not shout
+	hintNotUpper    = -1.5 // line, for LINE
+	hintTag         = 1.5  // #zoom
+	hintScript      = 1.5  // a Latin name among characters of another script
+	hintIndef       = -3   // "a target"
+	hintDef         = -2   // "the target"
+	hintPoss        = -2   // "his target"
+	hintOwn         = -0.5 // "my target"
+	hintNumber      = -2   // "two teams", "next target"
+	hintVerbal      = -2.5 // "to chase", "we chase"
+	hintObject      = -2   // "chase the", "meet me"
+)
+
+// contexts judges names that are words as well.
+type contexts struct {
+	lexicon  wordTable
+	services []context // by service; empty where no name is weak
+}
+
+// context is what a service's context words and phrases have become.
+type context struct {
+	words   []uint64 // sorted
+	phrases []phrase
+	nots    []phrase
+	upper   bool // the name is written in capitals
+}
+
+// A phrase is a row of words; zero stands for any word.
+type phrase struct {
+	words []uint64
+	name  int // where the service's name stands, or -1
+}
+
+func newContexts(c *catalog.Catalog, r *reader) contexts {
+	out := contexts{lexicon: newLexicon(r), services: make([]context, len(c.Services))}
+	for i := range c.Services {
+		s := &c.Services[i]
+		if !s.Ambiguous && len(s.Weak) == 0 {
+			continue
+		}
+		to := &out.services[i]
+		to.upper = s.Ambiguous && len(s.Name) > 1 && strings.ToUpper(s.Name) == s.Name && strings.ToLower(s.Name) != s.Name
+		for _, text := range s.Context {
+			p := newPhrase(text, r)
+			if len(p.words) == 1 && p.name < 0 {
+				to.words = append(to.words, p.words[0])
+			} else if len(p.words) > 0 {
+				to.phrases = append(to.phrases, p)
+			}
+		}
+		for _, text := range s.Not {
+			if p := newPhrase(text, r); len(p.words) > 0 {
+				to.nots = append(to.nots, p)
+			}
+		}
+		slices.Sort(to.words)
+	}
+	return out
+}
+
+func newPhrase(text string, r *reader) phrase {
+	p := phrase{name: -1}
+	for _, field := range strings.Fields(text) {
+		switch field {
+		case "~":
+			p.name = len(p.words)
+			p.words = append(p.words, 0)
+			continue
+		case "*":
+			p.words = append(p.words, 0)
+			continue
+		}
+		for i := 0; i < len(field); {
+			w := r.word(field, i)
+			if w.class != fold.Break {
+				p.words = append(p.words, w.hash)
+			}
+			i = w.end
+		}
+	}
+	return p
+}
+
+// judge sets InContext of the weak matches.
+func (c *contexts) judge(r *reader, text string, found []Match) {
+	var around surroundings
+	for i := range found {
+		if found[i].InContext {
+			continue
+		}
+		around.read(r, &c.lexicon, text, int(found[i].Start), int(found[i].End))
+		found[i].InContext = c.score(r, &around, text, found, i) >= enough
+	}
+	// A post that means the service once means it wherever it names it.
+	for i := range found {
+		for j := range found {
+			if found[j].Service == found[i].Service && found[j].InContext {
+				found[i].InContext = true
+				break
+			}
+		}
+	}
+}
+
+// Limits of what is looked at around a name.
+const (
+	maxAroundBytes = 400 // on either side
+	maxAroundWords = 160
+)
+
+// surroundings are the words around a name.
+type surroundings struct {
+	from, to int // the part of the text that was read
+	words    [maxAroundWords]near
+	n        int
+	name     int // index of the name in words; the name is one word here
+	shouts   bool
+	titled   bool
+}
+
+// near is a word near a name.
+type near struct {
+	hash   uint64
+	start  int
+	traits traits
+	begins bool // a sentence, or the text
+	upper  bool // begins with a capital
+}
+
+func (a *surroundings) read(r *reader, lexicon *wordTable, text string, start, end int) {
+	from := max(0, start-maxAroundBytes)
+	for from > 0 && !utf8.RuneStart(text[from]) {
+		from--
+	}
+	to := min(len(text), end+maxAroundBytes)
+	a.from, a.to, a.n, a.name = from, to, 0, -1
+	begins := true
+	lowers, uppers, capitals, long := 0, 0, 0, 0
+	for i := from; i < to && a.n < len(a.words); {
+		if i >= start && a.name < 0 {
+			a.name = a.n
+			first, _ := utf8.DecodeRuneInString(text[start:])
+			a.words[a.n] = near{start: start, begins: begins, upper: isUpper(first)}
+			a.n++
+			i, begins = end, false
+			continue
+		}
+		w := r.word(text[:to], i)
+		if a.name < 0 && w.end > start {
+			w.end = start
+		}
+		i = max(w.end, i+1)
+		if w.class == fold.Break {
+			switch text[w.start] {
+			case '.', '!', '?', '\n', ':', '"', '(', '-', '*', '>':
+				begins = true
+			case '@', '#': // handles and hashtags say little as words, but a text may begin behind them
+				for i < to && (isWordByte(text[i]) || text[i] == '_') {
+					if a.name < 0 && i >= start {
+						break
+					}
+					i++
+				}
+				a.put(near{start: w.start, begins: begins})
+			case '\'':
+			default:
+				if text[w.start] >= utf8.RuneSelf { // emoji end sentences as well
+					begins = true
+				}
+			}
+			continue
+		}
+		if w.end-w.start == 1 && w.start > from && isApostrophe(text, w.start) { // of "it's" and "don't"
+			continue
+		}
+		first := text[w.start]
+		upper := first-'A' < 26
+		for _, b := range []byte(text[w.start:min(w.end, w.start+32)]) {
+			if b-'a' < 26 {
+				lowers++
+			} else if b-'A' < 26 {
+				uppers++
+			}
+		}
+		if w.end-w.start > 3 {
+			long++
+			if upper {
+				capitals++
+			}
+		}
+		a.put(near{hash: w.hash, start: w.start, traits: lexicon.of(w.hash), begins: begins, upper: upper})
+		begins = false
+	}
+	if a.name < 0 { // many short words stand before it
+		a.n = min(a.n, len(a.words)-1)
+		a.name = a.n
+		a.words[a.n] = near{start: start}
+		a.n++
+	}
+	a.shouts = uppers > lowers
+	a.titled = long >= 3 && capitals*10 >= long*7
+}
+
+func (a *surroundings) put(w near) {
+	if a.n < len(a.words) {
+		a.words[a.n] = w
+		a.n++
+	}
+}
+
+func isApostrophe(text string, i int) bool {
+	return text[i-1] == '\'' || i >= 3 && text[i-3:i] == "’"
+}
+
+func isUpper(r rune) bool { return r >= 'A' && r <= 'Z' }
+
+// at gives the traits of the word that stands the given distance from the name; 0 where there is none.
+func (a *surroundings) at(distance int) traits {
+	i := a.name + distance
+	if i < 0 || i >= a.n {
+		return 0
+	}
+	return a.words[i].traits
+}
+
+// score weighs the hints that found[i] means the service.
+func (c *contexts) score(r *reader, a *surroundings, text string, found []Match, i int) float64 {
+	of, match := &c.services[found[i].Service], found[i]
+	score := 0.0
+	phrase := of.has(a, of.phrases)
+	if phrase {
+		score += hintPhrase
+	}
+	if of.has(a, of.nots) {
+		score += hintNot
+	}
+	score += c.anywhere(a, of)
+
+	before, after := a.at(-1), a.at(1)
+	isPart := after&part != 0
+	failing := c.failing(a)
+	if isPart {
+		score += hintPart
+	}
+	determined := true
+	switch {
+	case isPart || phrase: // "the zoom app", "a zoom meeting": the article is the other noun's
+	case before&number != 0 && before&own == 0:
+		score += hintNumber
+	case before&indef != 0:
+		score += hintIndef
+	case before&poss != 0 && before&own == 0:
+		score += hintPoss
+	case before&def != 0:
+		score += hintDef
+	case before&own != 0:
+		score += hintOwn
+		determined = false
+	default:
+		determined = false
+	}
+	if failing && !determined {
+		score += hintFails
+	} else if failing {
+		score += hintFails / 2
+	}
+	capital := a.words[a.name].upper && !a.words[a.name].begins && !a.shouts && !a.titled
+	if !determined {
+		score += c.neighbours(a, capital)
+	}
+	switch {
+	case of.upper && isUpperName(text[match.Start:match.End]):
+		if !a.shouts {
+			score += hintUpper
+		}
+	case of.upper && text[match.Start] < utf8.RuneSelf:
+		score += hintNotUpper
+	case capital && !determined:
+		score += hintCapital
+	case capital:
+		score += hintCapital / 2
+	}
+	if match.Kind == Hashtag {
+		score += hintTag
+	}
+	if text[match.Start] < utf8.RuneSelf && (isForeign(text, int(match.Start)-1) || isForeign(text, int(match.End))) {
+		score += hintScript
+	}
+	score += c.peers(r, text, found, i)
+	return score
+}
+
+// anywhere weighs the words of the text, wherever they stand.
+func (c *contexts) anywhere(a *surroundings, of *context) float64 {
+	contexts, techs, failures := 0, 0, 0
+	for i := range a.words[:a.n] {
+		w := &a.words[i]
+		if i == a.name {
+			continue
+		}
+		if _, ok := slices.BinarySearch(of.words, w.hash); ok {
+			contexts++
+		} else if w.traits&tech != 0 {
+			techs++
+		} else if w.traits&fails != 0 {
+			failures++
+		}
+	}
+	score := 0.0
+	if contexts > 0 {
+		score += hintContext + hintContextMore*float64(min(contexts-1, 2))
+	}
+	if techs > 0 {
+		score += hintTech + hintTechMore*float64(min(techs-1, 2))
+	}
+	if failures > 0 {
+		score += hintFailsAny
+	}
+	return score
+}
+
+// failing says whether the words behind the name, or around it in a question, say that it fails.
+func (c *contexts) failing(a *surroundings) bool {
+	auxiliary := false
+	for d := 1; d <= 5 && a.name+d < a.n && !a.words[a.name+d].begins; d++ {
+		switch has := a.at(d); {
+		case has&fails != 0:
+			return true
+		case has&works != 0 && (auxiliary || a.at(-1)&subject != 0):
+			return true
+		case has&aux != 0:
+			auxiliary = true
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// neighbours weighs the words next to a name that no article precedes.
+func (c *contexts) neighbours(a *surroundings, capital bool) float64 {
+	before, after := a.at(-1), a.at(1)
+	score := 0.0
+	if after&agent != 0 {
+		score += hintAgent
+	}
+	if before&subject != 0 && (a.name == 1 || a.words[a.name-1].begins) {
+		score += hintAsked
+	}
+	if before&uses != 0 {
+		score += hintUses
+	} else if before&at != 0 {
+		score += hintAt
+		if a.at(-2)&(uses|preverb) != 0 {
+			score += hintUses - hintAt
+		}
+	}
+	if !capital {
+		to := a.name > 0 && a.words[a.name-1].hash == toHash
+		if before&verbal != 0 || to && a.at(-2)&preverb == 0 {
+			score += hintVerbal
+		}
+		if after&object != 0 {
+			score += hintObject
+		}
+	}
+	return score
+}
+
+var toHash = hashString("to")
+
+// peers weighs other services that the text names.
+func (c *contexts) peers(r *reader, text string, found []Match, i int) float64 {
+	score := 0.0
+	for j, other := range found {
+		if other.Service == found[i].Service || !other.InContext {
+			continue
+		}
+		score = max(score, hintOther)
+		from, to := found[min(i, j)].End, found[max(i, j)].Start
+		if max(i, j)-min(i, j) == 1 && to-from <= maxBetween && c.joined(r, text[from:to]) {
+			score = max(score, hintPeer)
+		}
+	}
+	return score
+}
+
+// maxBetween bounds the text that may join two names.
+const maxBetween = 12
+
+// joined says whether what stands between two names is a conjunction, or signs only.
+func (c *contexts) joined(r *reader, between string) bool {
+	for i := 0; i < len(between); {
+		w := r.word(between, i)
+		if w.class != fold.Break && c.lexicon.of(w.hash)&joins == 0 {
+			return false
+		}
+		i = w.end
+	}
+	return true
+}
+
+// has says whether one of the phrases stands in the text, around the name where it holds the name.
+func (of *context) has(a *surroundings, phrases []phrase) bool {
+	for i := range phrases {
+		p := &phrases[i]
+		if p.name >= 0 {
+			if p.at(a, a.name-p.name) {
+				return true
+			}
+			continue
+		}
+		for from := 0; from+len(p.words) <= a.n; from++ {
+			if p.at(a, from) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (p *phrase) at(a *surroundings, from int) bool {
+	if from < 0 || from+len(p.words) > a.n {
+		return false
+	}
+	for i, want := range p.words {
+		if i != p.name && want != 0 && a.words[from+i].hash != want {
+			return false
+		}
+	}
+	return true
+}
+
+func isUpperName(s string) bool {
+	for i := range len(s) {
+		if s[i]-'a' < 26 {
+			return false
+		}
+	}
+	return s[0] < utf8.RuneSelf
+}
+
+// isForeign says whether the byte belongs to a character beyond ASCII that is a letter, as in "LINEが".
+func isForeign(text string, i int) bool {
+	return i >= 0 && i < len(text) && text[i] >= 0xE3 && text[i] < 0xEE
+}
