@@ -24,6 +24,7 @@ func (a *app) root() *cli.Command {
 		{"Look at posts", []*cli.Command{
 			a.classifyCommand(),
 			a.explainCommand(),
+			a.detectCommand(),
 			a.simulateCommand(),
 		}},
 		{"One stage or the engines by themselves", a.stageCommands()},
