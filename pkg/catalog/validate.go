@@ -110,17 +110,15 @@ func (v *validator) service(s *Service) {
 			v.fault(s, "hashtag %q must hold letters, digits and _ only", hashtag)
 		}
 	}
-	for _, accounts := range []map[string][]string{s.Handles, s.Official} {
-		for network, handles := range accounts {
-			form, ok := handleForms[network]
-			if !ok {
-				v.fault(s, "network %q is none of %s", network, strings.Join(Networks(), ", "))
-				continue
-			}
-			for _, handle := range handles {
-				if !form.MatchString(handle) {
-					v.fault(s, "handle %q is not one that %s gives out (write it without @)", handle, network)
-				}
+	for network, handles := range s.Handles { // they include the official ones
+		form, ok := handleForms[network]
+		if !ok {
+			v.fault(s, "network %q is none of %s", network, strings.Join(Networks(), ", "))
+			continue
+		}
+		for _, handle := range handles {
+			if !form.MatchString(handle) {
+				v.fault(s, "handle %q is not one that %s gives out (write it without @)", handle, network)
 			}
 		}
 	}

@@ -16,11 +16,12 @@ type builder struct {
 	trie    trie
 	single  map[uint64]struct{} // what goes into the trie's filters
 	pair    map[uint64]struct{}
+	whole   map[uint64]struct{}
 }
 
 func newBuilder(c *catalog.Catalog, t fold.Table) *builder {
 	return &builder{catalog: c, reader: reader{fold: t}, trie: newTrie(),
-		single: map[uint64]struct{}{}, pair: map[uint64]struct{}{}}
+		single: map[uint64]struct{}{}, pair: map[uint64]struct{}{}, whole: map[uint64]struct{}{}}
 }
 
 func (b *builder) matcher() *Matcher {
@@ -31,7 +32,7 @@ func (b *builder) matcher() *Matcher {
 	for i := range b.catalog.Services {
 		b.derived(int32(i), &b.catalog.Services[i])
 	}
-	b.trie.single, b.trie.pair = newFilter(b.single), newFilter(b.pair)
+	b.trie.single, b.trie.pair, b.trie.whole = newFilter(b.single), newFilter(b.pair), newFilter(b.whole)
 	m := &Matcher{reader: b.reader, trie: b.trie, tags: newTags()}
 	m.contexts = newContexts(b.catalog, &m.reader)
 	return m
@@ -47,14 +48,14 @@ func (b *builder) stated(service int32, s *catalog.Service) {
 	}
 	for _, handles := range s.Handles {
 		for _, handle := range handles {
-			b.whole(rootHandles, handle, name{service: service, kind: Handle})
+			b.address(rootHandles, handle, name{service: service, kind: Handle})
 		}
 	}
 	for _, tag := range s.Hashtags {
 		b.hashtag(tag, name{service: service, kind: Hashtag})
 	}
 	if domain := s.Domain(); domain != "" {
-		b.whole(rootDomains, domain, name{service: service, kind: Domain})
+		b.address(rootDomains, domain, name{service: service, kind: Domain})
 	}
 }
 
@@ -156,8 +157,8 @@ func (b *builder) name(at int32, n name) {
 	b.trie.names = append(b.trie.names, n)
 }
 
-func (b *builder) whole(root int32, text string, n name) {
-	b.name(b.trie.grow(root, hashString(strings.ToLower(text))), n)
+func (b *builder) address(root int32, text string, n name) {
+	b.hashed(root, strings.ToLower(text), n)
 }
 
 func (b *builder) hashtag(text string, n name) {
@@ -165,7 +166,13 @@ func (b *builder) hashtag(text string, n name) {
 	if utf8.RuneCountInString(tag) < 2 || len(tag) > maxHashtagBytes { // "#x" says nothing
 		return
 	}
-	b.name(b.trie.grow(rootHashtags, hashString(tag)), n)
+	b.hashed(rootHashtags, tag, n)
+}
+
+func (b *builder) hashed(root int32, text string, n name) {
+	hash := hashString(text)
+	b.whole[edgeKey(root, hash)] = struct{}{}
+	b.name(b.trie.grow(root, hash), n)
 }
 
 func isLatin(folded string) bool {

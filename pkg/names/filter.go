@@ -22,7 +22,7 @@ func newFilter(hashes map[uint64]struct{}) filter {
 
 func (f *filter) has(hash uint64) bool {
 	want := filterBits(hash)
-	return f.blocks[hash>>f.shift&uint64(len(f.blocks)-1)]&want == want
+	return f.blocks[hash>>(f.shift&63)&uint64(len(f.blocks)-1)]&want == want
 }
 
 func filterBits(hash uint64) uint64 {

@@ -83,9 +83,20 @@ func nonWord(x uint64) uint64 {
 // load8 reads eight bytes of text at i, the first in the lowest byte; bytes behind the text's end are zero.
 func load8(text string, i int) uint64 {
 	if i+8 <= len(text) {
-		s := text[i : i+8]
-		return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		return full8(text[i:])
+	}
+	return last8(text, i)
+}
+
+func full8(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func last8(text string, i int) uint64 {
+	if len(text) >= 8 && i < len(text) {
+		return full8(text[len(text)-8:]) >> (8 * uint(i-(len(text)-8)))
 	}
 	var x uint64
 	for j := len(text) - 1; j >= i; j-- {

@@ -1,6 +1,7 @@
 package names
 
 import (
+	"math/bits"
 	"unicode/utf8"
 
 	"outcry.dev/pkg/names/fold"
@@ -14,51 +15,58 @@ type search struct {
 	first int  // length of out before
 	host  int  // end of a host that is not in the catalog: its words are words
 	weak  bool // a name was found that must be judged
-	prev  word // the word before; none at first and behind a name, handle, hashtag or link
-	// continued says that prev goes on a Hangul run, so that no name begins with it.
-	continued bool
 }
 
 func (s *search) run() {
-	text, r, t := s.text, &s.m.reader, &s.m.trie
-	for i := 0; i < len(text) && len(s.out)-s.first < MaxMatches; {
-		w, ok := r.ascii(text, i)
-		if !ok || w.class == fold.Break && text[i] >= utf8.RuneSelf {
-			w = r.runes(text, i)
-		}
-		if w.class == fold.Break {
-			i = s.sign(i, max(w.end, i+1))
+	text, r := s.text, &s.m.reader
+	single, pair := s.m.trie.single, s.m.trie.pair
+	var prev word      // the word before; none at first and behind a name, handle, hashtag or link
+	continued := false // prev goes on a Hangul run: no name begins with it
+	for i := 0; i < len(text); {
+		// Short ASCII words are nine of ten: they are read here, all others by the reader.
+		var w word
+		x := load8(text, i)
+		n := bits.TrailingZeros64(nonWord(x)) >> 3
+		if end := i + n; n > 0 && n < 8 && (end == len(text) || text[end] < utf8.RuneSelf) {
+			w = word{hash: step(seed, (x|0x20*ones)&(1<<(8*uint(n)&63)-1)), start: i, end: end, class: fold.Letter}
+		} else if w = r.word(text, i); w.class == fold.Break {
+			next, whole := s.sign(i, w.end)
+			if whole {
+				prev = word{}
+			}
+			i = next
 			continue
 		}
-		if w.end < len(text) {
-			switch text[w.end] {
-			case '.', '@', ':':
-				if end := s.address(w); end > 0 {
-					i, s.prev = end, word{}
-					continue
-				}
+		end := 0
+		if w.end < len(text) && isAddressSign[text[w.end]] {
+			end = s.address(w)
+		}
+		if end == 0 && pair.has(pairHash(prev.hash, w.hash)) && prev.class != fold.Break && !continued {
+			end = s.name(prev)
+		}
+		if end == 0 {
+			continued = w.class == fold.Hangul && prev.class == fold.Hangul && prev.end == w.start
+			if single.has(w.hash) && !continued {
+				end = s.name(w)
 			}
 		}
-		if t.pair.has(pairHash(s.prev.hash, w.hash)) && s.prev.class != fold.Break && !s.continued {
-			if end := s.name(s.prev); end > 0 {
-				i, s.prev = end, word{}
-				continue
+		if end > 0 {
+			if len(s.out)-s.first >= MaxMatches {
+				return
 			}
+			i, prev = end, word{}
+			continue
 		}
-		s.continued = w.class == fold.Hangul && s.prev.class == fold.Hangul && s.prev.end == w.start
-		if t.single.has(w.hash) && !s.continued {
-			if end := s.name(w); end > 0 {
-				i, s.prev = end, word{}
-				continue
-			}
-		}
-		s.prev = w
+		prev = w
 		i = w.end
 		if i < len(text) && text[i] == ' ' {
 			i++
 		}
 	}
 }
+
+// isAddressSign are the bytes that make a word the begin of an address, or not.
+var isAddressSign = [256]bool{'.': true, '@': true, ':': true}
 
 // name reports the longest name that begins with w and gives its end, or 0 where there is none.
 func (s *search) name(w word) int {
@@ -69,29 +77,29 @@ func (s *search) name(w word) int {
 	return end
 }
 
-// sign handles the character at i, which begins no word and ends at end; it gives where to read on.
-func (s *search) sign(i, end int) int {
+// sign handles the character at i, which begins no word and ends at end. It gives where to read on, and whether a handle or a hashtag
+// was there, so that no name goes across.
+func (s *search) sign(i, end int) (next int, whole bool) {
 	switch s.text[i] {
 	case '@':
-		s.prev = word{}
-		return s.handle(i, end)
+		return s.handle(i, end), true
 	case '#':
-		s.prev = word{}
-		return s.hashtag(i, end)
+		return s.hashtag(i, end), true
 	case 0xEF: // ＠ and ＃ of East Asian keyboards
 		switch s.text[i:end] {
 		case "＠":
-			s.prev = word{}
-			return s.handle(i, end)
+			return s.handle(i, end), true
 		case "＃":
-			s.prev = word{}
-			return s.hashtag(i, end)
+			return s.hashtag(i, end), true
 		}
 	}
-	return end
+	return end, false
 }
 
 func (s *search) add(n name, start, end int) {
+	if len(s.out)-s.first >= MaxMatches {
+		return
+	}
 	s.weak = s.weak || n.weak
 	s.out = append(s.out, Match{Service: n.service, Start: int32(start), End: int32(end), Kind: n.kind, InContext: !n.weak})
 }

@@ -68,15 +68,7 @@ func (s *search) whole(root int32, text string, limit int) int32 {
 	for j := range len(text) {
 		h.add(lower(text[j]))
 	}
-	return s.end(root, h.sum())
-}
-
-func (s *search) end(root int32, hash uint64) int32 {
-	at := s.m.trie.step(root, hash)
-	if at < 0 {
-		return -1
-	}
-	return s.m.trie.nodes[at].name
+	return s.m.trie.lookUp(root, h.sum())
 }
 
 func lower(c byte) byte {
@@ -203,7 +195,7 @@ func (s *search) hashtag(i, start int) int {
 		return end
 	}
 	// "#Google Meet" and "#AT&T" are names whose first word is marked.
-	if first = r.word(text, start); first.end == end && first.class != fold.Break {
+	if first = r.word(text, start); first.end == end && s.m.trie.single.has(first.hash) {
 		if found, longer := s.walk(first); found >= 0 && longer > end {
 			s.add(s.m.trie.names[found], i, longer)
 			return longer
@@ -256,9 +248,5 @@ func (m *Matcher) tagged(body []byte) int32 {
 	for _, c := range body {
 		h.add(c)
 	}
-	at := m.trie.step(rootHashtags, h.sum())
-	if at < 0 {
-		return -1
-	}
-	return m.trie.nodes[at].name
+	return m.trie.lookUp(rootHashtags, h.sum())
 }

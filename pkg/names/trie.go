@@ -5,6 +5,7 @@ package names
 type trie struct {
 	single filter // the first words of names that a single word may be
 	pair   filter // the first two words of the others
+	whole  filter // the edges of handles, hashtags and domains
 	edges  []edge // open addressing, at most half full
 	mask   uint64
 	nodes  []node
@@ -68,6 +69,18 @@ func (t *trie) step(from int32, hash uint64) int32 {
 			return -1
 		}
 	}
+}
+
+// lookUp gives the name that the hash has below a root, or -1.
+func (t *trie) lookUp(root int32, hash uint64) int32 {
+	if !t.whole.has(edgeKey(root, hash)) {
+		return -1
+	}
+	at := t.step(root, hash)
+	if at < 0 {
+		return -1
+	}
+	return t.nodes[at].name
 }
 
 // grow makes the edge from a node along a word, if there is none.
