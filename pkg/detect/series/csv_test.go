@@ -61,7 +61,7 @@ func TestAnOutageStandsOut(t *testing.T) {
 				t.Errorf("%v: row %d: alarm is %v", interval, i, got)
 			}
 		}
-		if first, second := out[1+2500][3], out[1+2501][3]; first <= "0.75" || second > "0.4" {
+		if first, second := out[1+2500][3], out[1+2501][3]; first <= "0.65" || second > "0.4" {
 			t.Errorf("%v: scores %s and %s; only the first row of an outage is news", interval, first, second)
 		}
 	}

@@ -13,10 +13,10 @@ import (
 var rows = [baseline.Windows]int{1, 2, 3, 6}
 
 const (
-	budget      = 1    // false alarms a month
-	least       = 5    // counts below are no alarm
-	aboveBursts = 0.75 // standard deviations by which an alarm exceeds the usual burst (baseline.Burst)
-	gate        = 3.0  // −log10 of a row's probability below which it is no news whatever the bursts
+	budget      = 1   // false alarms a month
+	least       = 5   // counts below are no alarm
+	aboveBursts = 1   // standard deviations by which an alarm exceeds the usual burst (baseline.Burst)
+	gate        = 3.0 // −log10 of a row's probability below which it is no news whatever the bursts
 
 	calmFor  = 3600      // seconds of calm after which an alarm ends
 	calmRows = 2         // and at least so many rows

@@ -158,15 +158,20 @@ func (b *Baseline) Fold(p *Params, begin int64, n Batch) {
 	nearest := p.nearest(n.Exposure)
 	dispersion := b.spread[nearest].dispersion()
 
+	// While the level is hardly known, a deviation from it says little of seasons and spread.
+	unsure := 1 / (priorShape + b.shape)
+	known := dispersion / (dispersion + unsure)
+
 	// A count far off is clipped; a long run of them is the new usual.
 	memory := p.LevelHours
 	count := n.Count
 	if b.shifted(p) {
 		memory = min(memory, p.ShiftHours/2)
 	}
-	size := 1 / (1/(priorShape+b.shape) + variance + dispersion)
+	size := 1 / (unsure + variance + dispersion)
 	limit := mean + float64(p.ClipSD*negbin.Deviation(mean, size)) + 2
-	if count > limit {
+	outlier := count > limit
+	if outlier {
 		b.clipped++
 		if !b.shifted(p) {
 			count = limit
@@ -176,7 +181,9 @@ func (b *Baseline) Fold(p *Params, begin int64, n Batch) {
 	}
 
 	for k, w := range n.Windows {
-		b.spread[k].learn(p, level*factor*p.Units[k], w)
+		if !outlier { // a wrong level is not over-dispersion
+			b.spread[k].learn(p, level*factor*p.Units[k], unsure, w)
+		}
 		b.See(k, begin, w.Most)
 	}
 
@@ -186,8 +193,8 @@ func (b *Baseline) Fold(p *Params, begin int64, n Batch) {
 	d, w := &b.day[mod(h, hourDay)], &b.week[mod(h, hourDay*dayWeek)]
 	fd, fw := d.factor(varianceOfDay), w.factor(varianceOfWeek)
 	foldsADay := max(hour/float64(p.FoldSeconds), 1) * p.SeasonDays
-	d.learn(keep(foldsADay), weight*count, weight*mean/fd)
-	w.learn(keep(foldsADay*4/dayWeek), weight*count, weight*mean/fw)
+	d.learn(keep(foldsADay), known*weight*count, known*weight*mean/fd)
+	w.learn(keep(foldsADay*4/dayWeek), known*weight*count, known*weight*mean/fw)
 
 	k := keep(memory * hour / float64(p.FoldSeconds))
 	b.shape = float64(k*b.shape) + float64(weight*count)
@@ -223,18 +230,20 @@ func (c *cell) learn(keep, seen, expected float64) {
 	c.Expected = float32(float64(keep*float64(c.Expected)) + expected)
 }
 
-// learn takes the sums of windows of which each expected the given mean before the ratio.
-func (m *moments) learn(p *Params, mean float64, s Sums) {
+// learn takes the sums of windows of which each expected the given mean before the ratio. What the unsure level (its relative variance)
+// explains is taken off, and the less the level is known, the less the windows tell.
+func (m *moments) learn(p *Params, mean, unsure float64, s Sums) {
 	if s.N == 0 {
 		return
 	}
 	k := keep(p.SpreadHours * hour / float64(p.FoldSeconds))
 	mu := mean * m.ratio()
 	squares := s.Squares - float64(2*mu*s.Sum) + float64(s.N*mu*mu)
-	weight := 1 / float64((1+mu)*(1+mu)) // a window tells at most as much as one observation, a rare count less
-	m.Excess = float64(k*m.Excess) + float64(weight*(squares-float64(s.N*mu)))
+	known := m.dispersion() / (m.dispersion() + unsure)
+	weight := known * known / float64((1+mu)*(1+mu)) // a window tells at most as much as one observation, a rare count less
+	m.Excess = float64(k*m.Excess) + float64(weight*(squares-float64(s.N*mu)-float64(s.N*mu*mu*unsure)))
 	m.Weight = float64(k*m.Weight) + float64(weight*s.N*mu*mu)
-	information := 1 / (1 + float64(m.dispersion()*mu))
+	information := known * known / (1 + float64(m.dispersion()*mu))
 	m.Seen = float64(k*m.Seen) + float64(information*s.Sum)
 	m.Expected = float64(k*m.Expected) + float64(information*s.N*mean)
 }
