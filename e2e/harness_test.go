@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -151,9 +152,15 @@ func (l *lines) String() string {
 // start starts a command that goes on until it is stopped; at the test's end it is interrupted and must end with status 0.
 func (w *world) start(stdout *lines, args ...string) *process {
 	w.t.Helper()
+	return w.startWith(nil, stdout, args...)
+}
+
+// startWith is start with a standard input.
+func (w *world) startWith(stdin io.Reader, stdout *lines, args ...string) *process {
+	w.t.Helper()
 	p := &process{Cmd: exec.Command(binary, args...), t: w.t, name: strings.Join(args, " "), ended: make(chan struct{}), stderr: &lines{}}
 	p.Env, p.Dir, p.Stderr = w.env, w.dir, p.stderr
-	p.Stdout = stdout
+	p.Stdin, p.Stdout = stdin, stdout
 	if stdout == nil {
 		p.Stdout = &lines{}
 	}

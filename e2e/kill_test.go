@@ -18,6 +18,9 @@ import (
 	"outcry.dev/pkg/topics"
 )
 
+// killOrder is who is killed, one after the other.
+var killOrder = []string{"classifier", "aggregator", "clickhouse", "aggregator", "clickhouse", "classifier", "aggregator"}
+
 // Posts flow while classifier, aggregator and ClickHouse are killed at random moments and started again; the counts are the truth, and
 // the incidents are those of a run in which nothing was killed.
 func TestKilledAtRandomMomentsCountsStayExact(t *testing.T) {
@@ -46,18 +49,22 @@ func TestKilledAtRandomMomentsCountsStayExact(t *testing.T) {
 	alerts := &lines{}
 	stages := map[string]*process{"classifier": w.start(nil, "classifier"), "aggregator": w.start(nil, "aggregator")}
 	w.start(alerts, "alerter")
-	// The whole day is on the topic first, so that there is work under way at every kill.
-	if _, said, err := w.try(nil, "ingest", path); err != nil {
-		t.Fatalf("outcry ingest: %v\n%s", err, tail(said))
-	}
-
-	kills := []string{"classifier", "aggregator", "clickhouse", "aggregator", "clickhouse", "classifier", "aggregator"}
-	busy := 0
-	for i, victim := range kills {
-		time.Sleep(time.Duration(rng.IntN(1500)) * time.Millisecond)
+	// Posts come in parts, so that there is work under way at every kill.
+	feed, in := io.Pipe()
+	defer in.Close() // or the process would be waited for for ever after a failure
+	ingest := w.startWith(feed, nil, "ingest", "-")
+	rest := bytes.SplitAfter(file.Bytes(), []byte("\n"))
+	part := len(rest)/(len(killOrder)+1) + 1
+	busy := map[string]int{}
+	for i, victim := range killOrder {
+		if _, err := in.Write(bytes.Join(rest[:part], nil)); err != nil {
+			t.Fatal(err)
+		}
+		rest = rest[part:]
+		time.Sleep(time.Duration(rng.IntN(1000)) * time.Millisecond)
 		under := w.left(b, "classifier", topics.Posts) + w.left(b, "aggregator", topics.Mentions)
 		if under > 0 {
-			busy++
+			busy[victim]++
 		}
 		if victim == "clickhouse" {
 			killClickHouse(w, engines)
@@ -66,9 +73,24 @@ func TestKilledAtRandomMomentsCountsStayExact(t *testing.T) {
 			stages[victim] = w.start(nil, victim)
 		}
 		t.Logf("kill %d: %s, with %d records under way", i+1, victim, under)
+		w.until("work goes on after the kill", time.Minute, func() bool {
+			return w.left(b, "classifier", topics.Posts)+w.left(b, "aggregator", topics.Mentions) < max(1, under)
+		})
 	}
-	if busy == 0 {
-		t.Error("no kill hit while work was under way; the test proved nothing")
+	for _, victim := range killOrder {
+		if busy[victim] == 0 {
+			t.Errorf("no kill of %s hit while work was under way; the test proved nothing", victim)
+		}
+	}
+	if _, err := in.Write(bytes.Join(rest, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-ingest.ended
+	if !ingest.ProcessState.Success() {
+		t.Fatalf("outcry ingest: %v\n%s", ingest.ProcessState, tail(ingest.stderr.String()))
 	}
 	w.until("everything is consumed", 4*time.Minute, func() bool {
 		for name, p := range stages {

@@ -179,6 +179,9 @@ func (b *Bus) Committed(ctx context.Context, group, topic string) ([]int64, erro
 	if err != nil {
 		return nil, fmt.Errorf("ask for the offsets of group %s: %w", group, err)
 	}
+	if errors.Is(resp.Error, kafka.GroupIdNotFound) {
+		return slices.Repeat([]int64{-1}, n), nil
+	}
 	if resp.Error != nil {
 		return nil, fmt.Errorf("offsets of group %s: %w", group, resp.Error)
 	}

@@ -72,15 +72,21 @@ type Migration struct {
 	Applied bool
 }
 
+// migratePatience is how long Migrate waits for a server that does not answer: one that starts beside us does within it.
+const migratePatience = time.Minute
+
 // Migrate creates what is missing and returns the names of the migrations that it applied. Starting several processes at once is safe.
-func (s *Store) Migrate(ctx context.Context) ([]string, error) {
-	var applied []string
-	err := s.goose(func(p *goose.Provider) error {
-		results, err := p.Up(ctx)
-		for _, r := range results {
-			applied = append(applied, r.Source.Path)
-		}
-		return err
+func (s *Store) Migrate(ctx context.Context) (applied []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, migratePatience)
+	defer cancel()
+	err = s.patiently(ctx, "migrate clickhouse at "+s.cfg.Address, func() error {
+		return s.goose(ctx, func(p *goose.Provider) error {
+			results, err := p.Up(ctx)
+			for _, r := range results {
+				applied = append(applied, r.Source.Path)
+			}
+			return err
+		})
 	})
 	return applied, err
 }
@@ -88,7 +94,7 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 // Migrations returns all migrations in their order.
 func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
 	var out []Migration
-	err := s.goose(func(p *goose.Provider) error {
+	err := s.goose(ctx, func(p *goose.Provider) error {
 		status, err := p.Status(ctx)
 		for _, m := range status {
 			out = append(out, Migration{Name: m.Source.Path, Applied: m.State == goose.StateApplied})
@@ -98,8 +104,8 @@ func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
 	return out, err
 }
 
-func (s *Store) goose(f func(*goose.Provider) error) error {
-	if err := s.createDatabase(); err != nil {
+func (s *Store) goose(ctx context.Context, f func(*goose.Provider) error) error {
+	if err := s.createDatabase(ctx); err != nil {
 		return err
 	}
 	db := clickhouse.OpenDB(s.cfg.options())
@@ -108,20 +114,20 @@ func (s *Store) goose(f func(*goose.Provider) error) error {
 		return errors.Join(fmt.Errorf("read migrations: %w", err), db.Close())
 	}
 	if err := f(provider); err != nil {
-		return errors.Join(fmt.Errorf("migrate clickhouse at %s: %w", s.cfg.Address, err), provider.Close())
+		return errors.Join(err, provider.Close())
 	}
 	return provider.Close()
 }
 
 // createDatabase makes the database, through the one that every server has.
-func (s *Store) createDatabase() error {
+func (s *Store) createDatabase(ctx context.Context) error {
 	options := s.cfg.options()
 	name := options.Auth.Database
 	options.Auth.Database = "default"
 	db := clickhouse.OpenDB(options)
-	_, err := db.Exec("CREATE DATABASE IF NOT EXISTS `" + strings.ReplaceAll(name, "`", "``") + "`")
+	_, err := db.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS `"+strings.ReplaceAll(name, "`", "``")+"`")
 	if err != nil {
-		err = fmt.Errorf("create database %s at %s: %w", name, s.cfg.Address, err)
+		err = fmt.Errorf("create database %s: %w", name, err)
 	}
 	return errors.Join(err, db.Close())
 }
@@ -136,21 +142,10 @@ func insert[R any](ctx context.Context, s *Store, into string, rows []R, appendR
 	if len(rows) == 0 {
 		return nil
 	}
-	for wait := retryMin; ; wait = min(2*wait, retryMax) {
-		err := insertOnce(ctx, s, into, rows, appendRow)
-		if err == nil {
-			return nil
-		}
-		table, _, _ := strings.Cut(into, " ")
-		err = fmt.Errorf("insert %d rows into %s: %w", len(rows), table, err)
-		if ctx.Err() != nil || !away(err) {
-			return err
-		}
-		s.log.Warn("clickhouse is away; trying again", "address", s.cfg.Address, "in", wait, "error", err)
-		if sleep(ctx, wait) != nil {
-			return err
-		}
-	}
+	table, _, _ := strings.Cut(into, " ")
+	return s.patiently(ctx, fmt.Sprintf("insert %d rows into %s", len(rows), table), func() error {
+		return insertOnce(ctx, s, into, rows, appendRow)
+	})
 }
 
 func insertOnce[R any](ctx context.Context, s *Store, into string, rows []R, appendRow func(driver.Batch, *R) error) error {
@@ -168,27 +163,21 @@ func insertOnce[R any](ctx context.Context, s *Store, into string, rows []R, app
 
 // exec runs a statement, again and again while ClickHouse is away, until ctx ends.
 func (s *Store) exec(ctx context.Context, what, query string, args ...any) error {
-	for wait := retryMin; ; wait = min(2*wait, retryMax) {
-		err := s.conn.Exec(ctx, query, args...)
-		if err == nil {
-			return nil
-		}
-		err = fmt.Errorf("%s: %w", what, err)
-		if ctx.Err() != nil || !away(err) {
-			return err
-		}
-		s.log.Warn("clickhouse is away; trying again", "address", s.cfg.Address, "in", wait, "error", err)
-		if sleep(ctx, wait) != nil {
-			return err
-		}
-	}
+	return s.patiently(ctx, what, func() error { return s.conn.Exec(ctx, query, args...) })
 }
 
 // query calls scan for each row, and starts again from reset while ClickHouse is away, until ctx ends.
 func (s *Store) query(ctx context.Context, what string, reset func(), scan func(driver.Rows) error, query string, args ...any) error {
-	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+	return s.patiently(ctx, what, func() error {
 		reset()
-		err := s.queryOnce(ctx, scan, query, args...)
+		return s.queryOnce(ctx, scan, query, args...)
+	})
+}
+
+// patiently does something again and again while ClickHouse is away, until ctx ends.
+func (s *Store) patiently(ctx context.Context, what string, f func() error) error {
+	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		err := f()
 		if err == nil {
 			return nil
 		}

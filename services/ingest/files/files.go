@@ -58,10 +58,9 @@ func Format(name string) (Decode, error) {
 }
 
 func decodePost(raw []byte, now time.Time, origin string, position int64, emit source.Emit) error {
-	p, err := post.Parse(raw)
+	p, err := post.Decode(raw)
 	if err != nil {
-		return emit(source.Event{Kind: source.Unreadable, Fault: &source.Fault{Origin: origin, Position: position,
-			Reason: strings.ReplaceAll(err.Error(), "\n", "; "), Raw: raw}})
+		return emit(unreadable(origin, position, strings.ReplaceAll(err.Error(), "\n", "; "), raw))
 	}
 	return emit(source.Post(p, 0, now, origin, position, raw))
 }
@@ -109,9 +108,6 @@ func Decompress(r io.Reader) (io.Reader, error) {
 // the error is emit's or ctx's.
 func Read(ctx context.Context, name string, r io.Reader, decode Decode, now time.Time, emit source.Emit) error {
 	b := bufio.NewReaderSize(r, 256<<10)
-	if opening, ok := document(b); ok {
-		return readDocument(ctx, name, b, opening, decode, now, emit)
-	}
 	var long []byte
 	for line := int64(1); ; line++ {
 		if line%1024 == 0 && ctx.Err() != nil {
@@ -128,6 +124,10 @@ func Read(ctx context.Context, name string, r io.Reader, decode Decode, now time
 		} else if trimmed := bytes.TrimSpace(raw); len(trimmed) > 0 {
 			if line == 1 {
 				trimmed = bytes.TrimPrefix(trimmed, []byte("\xef\xbb\xbf"))
+				if document(trimmed) {
+					rest := io.MultiReader(bytes.NewReader(append([]byte(nil), trimmed...)), strings.NewReader("\n"), b)
+					return readDocument(ctx, name, rest, trimmed[0], decode, now, emit)
+				}
 			}
 			if e := decode(trimmed, now, name, line, emit); e != nil {
 				return e
@@ -155,23 +155,12 @@ func longLine(b *bufio.Reader, line []byte) (buf, raw []byte, err error) {
 	}
 }
 
-// document tells a JSON document over several lines (an array, or an object with a list in it) from one object a line.
-func document(b *bufio.Reader) (opening byte, ok bool) {
-	head, _ := b.Peek(4096) // a shorter file gives what it has
-	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
-	if len(head) == 0 {
-		return 0, false
-	}
-	if head[0] == '[' {
-		return '[', true
-	}
-	first, _, several := bytes.Cut(head, []byte("\n"))
-	return '{', head[0] == '{' && several && len(bytes.TrimSpace(first)) == 1
-}
+// document tells by its first line a JSON document over several lines (an array, or an object with a list in it) from one object a line.
+func document(first []byte) bool { return bytes.HasPrefix(first, []byte("[")) || string(first) == "{" }
 
 // readDocument decodes the elements of an array, or of the list under "statuses" of an object.
-func readDocument(ctx context.Context, name string, b *bufio.Reader, opening byte, decode Decode, now time.Time, emit source.Emit) error {
-	bounded := &boundedReader{r: b}
+func readDocument(ctx context.Context, name string, r io.Reader, opening byte, decode Decode, now time.Time, emit source.Emit) error {
+	bounded := &boundedReader{r: r}
 	d := json.NewDecoder(bounded)
 	broken := func(err error) error {
 		return emit(unreadable(name, bounded.line(), "not a JSON document: "+err.Error(), nil))
