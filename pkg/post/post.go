@@ -34,7 +34,21 @@ type Post struct {
 
 // Parse reads one JSON line. The error says which field is wrong and what it should hold.
 func Parse(line []byte) (Post, error) {
+	p, err := Decode(line)
+	if err != nil {
+		return Post{}, err
+	}
+	p.Normalize()
+	return p, p.Validate()
+}
+
+// Decode reads one JSON line and leaves it to the caller to Normalize and Validate what was in it.
+func Decode(line []byte) (Post, error) {
 	var p Post
+	if scan(line, &p) {
+		return p, nil
+	}
+	p = Post{}
 	if err := json.Unmarshal(line, &p); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
@@ -46,8 +60,7 @@ func Parse(line []byte) (Post, error) {
 		}
 		return Post{}, fmt.Errorf("not a post: %w", err)
 	}
-	p.Normalize()
-	return p, p.Validate()
+	return p, nil
 }
 
 // Normalize brings the text into Unicode NFC, so that equal texts have equal bytes.
