@@ -31,6 +31,7 @@ func (a *app) root() *cli.Command {
 		{"Look after it", []*cli.Command{
 			a.queryCommand(),
 			a.doctorCommand(),
+			a.benchCommand(),
 			a.migrateCommand(),
 			a.catalogCommand(),
 			a.configCommand(),
