@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -66,11 +67,13 @@ func JSON(i *outcryv1.Incident) ([]byte, error) {
 			Label: e.Label.Name(), Symptom: e.Symptom.Name(), Score: e.Score,
 		})
 	}
-	b, err := json.Marshal(l)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // people read it
+	if err := e.Encode(l); err != nil {
 		return nil, fmt.Errorf("encode incident %s: %w", i.Id, err)
 	}
-	return b, nil
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 func moment(us int64) *time.Time {

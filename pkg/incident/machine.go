@@ -37,13 +37,15 @@ type life struct {
 	incident *outcryv1.Incident // as last published; nil when there is none that could go on or be reopened
 
 	at           int64   // latest step
+	heard        int64   // latest mention
 	calmSince    int64   // 0 while it is not calm
 	opened       int64   // latest opening or reopening
 	reopenedFrom int64   // resolution that the latest reopening undid
 	publishedAt  int64   // latest publication
 	peopleThen   int64   // people when it opened
 	peak         int64   // people in a minute, highest so far
-	hourThen     int64   // people in the hour when it began to recover
+	hourLow      int64   // fewest people in the hour since it began to recover
+	ended        int64   // when the latest incident was closed; the next one begins later
 	margin       float64 // highest score so far, above the threshold's
 	why          string  // the verdict that opened or confirmed it, in words
 	endless      bool    // it lasted beyond MaxOpen: the new usual
@@ -60,9 +62,20 @@ func (m *Machine) Open() bool {
 	return m.incident != nil && m.incident.State != resolved && m.incident.State != dismissed
 }
 
+// Alive reports whether, at a time, an incident is open or could still be reopened: only then does the machine need mentions from its
+// start on after a restart (NeedsSince).
+func (m *Machine) Alive(at time.Time) bool {
+	return m.Open() || m.incident != nil && m.reopenable(at.UnixMicro())
+}
+
+func (m *Machine) reopenable(at int64) bool {
+	return m.incident.State == resolved && at-m.incident.ResolvedAtUs <= m.cfg.ReopenWithin.Microseconds()
+}
+
 // Add takes a mention of the service with any label, in order of event time and before the step that ends after it. The machine keeps
 // the mention; the caller must not change it.
 func (m *Machine) Add(x *outcryv1.Mention) {
+	m.heard = max(m.heard, x.TimeUs)
 	m.recent.prune(x.TimeUs)
 	switch {
 	case isOfficial(x):
@@ -111,13 +124,16 @@ func (m *Machine) Step(v detect.Verdict) *outcryv1.Incident {
 	if m.Open() {
 		return m.follow(v)
 	}
-	if m.incident != nil && m.at-m.incident.DecidedAtUs > m.cfg.ReopenWithin.Microseconds() && m.at-m.incident.ResolvedAtUs > m.cfg.ReopenWithin.Microseconds() {
+	if m.incident != nil && !m.reopenable(m.at) {
 		m.incident = nil
 	}
 	if !v.Alarm || m.muted {
 		return nil
 	}
-	if m.incident != nil && m.incident.State == resolved {
+	if m.incident != nil {
+		if !m.relapsed(v) {
+			return nil
+		}
 		m.reopen(v)
 	} else {
 		m.open(v)
@@ -137,9 +153,10 @@ func (m *Machine) watchCalm(v detect.Verdict) {
 	case m.calmSince == 0:
 		m.calmSince = m.at
 	}
-	if m.calm(m.cfg.RecoverAfter) {
+	if m.calm(m.cfg.RecoverAfter) && !v.Alarm {
 		m.muted = false
 	}
+	m.hourLow = min(m.hourLow, int64(v.Windows[3].Observed))
 }
 
 func (m *Machine) calm(d time.Duration) bool {
@@ -150,8 +167,8 @@ func (m *Machine) open(v detect.Verdict) {
 	w := v.Windows[v.Strongest]
 	perMinute := float64(w.Observed) / w.Window.Minutes()
 	expected := w.Expected / w.Window.Minutes()
-	start := m.recent.start(m.at, expected, perMinute)
-	m.life = life{at: m.at, calmSince: m.calmSince, opened: m.at, why: detect.Explain(v, m.service)}
+	start := m.recent.start(m.at, m.ended, expected, perMinute)
+	m.life = life{at: m.at, heard: m.heard, ended: m.ended, calmSince: m.calmSince, opened: m.at, why: detect.Explain(v, m.service)}
 	m.incident = &outcryv1.Incident{
 		Id:                m.service + "-" + time.UnixMicro(start).UTC().Format("20060102T1504"),
 		Service:           m.service,
@@ -195,12 +212,13 @@ func (m *Machine) follow(v detect.Verdict) *outcryv1.Incident {
 	case m.at-m.opened >= m.cfg.MaxOpen.Microseconds():
 		m.incident.State, m.incident.ResolvedAtUs = resolved, m.at
 		m.endless, m.muted = true, true
+		m.hourLow = int64(v.Windows[3].Observed)
 	case before == suspected && m.convincing(v):
 		m.incident.State, m.incident.ConfirmedAtUs = confirmed, m.at
 		m.why = detect.Explain(v, m.service)
 	case before != recovering && m.relaxed(v):
 		m.incident.State, m.incident.RecoveringAtUs = recovering, m.at
-		m.hourThen = int64(v.Windows[3].Observed)
+		m.hourLow = int64(v.Windows[3].Observed)
 	case before == recovering && m.relapsed(v):
 		m.incident.State, m.incident.RecoveringAtUs = suspected, 0
 		if m.incident.ConfirmedAtUs > 0 {
@@ -208,6 +226,9 @@ func (m *Machine) follow(v detect.Verdict) *outcryv1.Incident {
 		}
 	case before == recovering && m.calm(m.cfg.ResolveAfter):
 		m.incident.State, m.incident.ResolvedAtUs = resolved, m.at
+	}
+	if m.incident.State == resolved {
+		m.ended = m.at
 	}
 	if news || m.incident.State != before || m.severity() > m.incident.Severity {
 		return m.publish(v)
@@ -244,14 +265,11 @@ func (m *Machine) relaxed(v detect.Verdict) bool {
 	return again >= 3 && again > distinct(m.recent.outages, since)
 }
 
-// relapsed reports whether an alarm is more than the echo of what happened before the recovery, which the longest window still holds.
+// relapsed reports whether an alarm is news rather than the echo of what was before the recovery, which the long windows still hold:
+// a short window raises it, or so many people came within the hour that they are an alarm by themselves.
 func (m *Machine) relapsed(v detect.Verdict) bool {
-	for k, w := range v.Windows {
-		if w.Alarm && (k < 2 || int64(w.Observed) > m.hourThen) {
-			return true
-		}
-	}
-	return false
+	hour := v.Windows[3]
+	return v.Windows[0].Alarm || v.Windows[1].Alarm || float64(int64(hour.Observed)-m.hourLow) >= hour.Threshold
 }
 
 // findOfficial looks for the first official word and reports whether it is new.
@@ -343,7 +361,7 @@ func (m *Machine) Dismiss(at time.Time) *outcryv1.Incident {
 	m.at = max(m.at, at.UnixMicro())
 	m.incident.State, m.incident.DecidedAtUs = dismissed, m.at
 	m.incident.Revision++
-	m.muted = true
+	m.ended, m.muted = m.at, true
 	return proto.CloneOf(m.incident)
 }
 

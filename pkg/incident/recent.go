@@ -61,19 +61,22 @@ func (r *recent) since(t int64) []*outcryv1.Mention {
 }
 
 // start returns the beginning of the first unusual minute before a time, given the people a minute that are usual and that are heard
-// now: the minute after which Page's cumulative sum of x − k did not fall to zero again, with the reference value k that is best between
+// now, and not before another time: the minute after which Page's cumulative sum of x − k did not fall to zero again, with the reference value k that is best between
 // two Poisson rates (Lucas 1985).
-func (r *recent) start(at int64, usual, now float64) int64 {
+func (r *recent) start(at, notBefore int64, usual, now float64) int64 {
 	usual = max(usual, 0.01)
 	now = max(now, 2*usual)
 	k := (now - usual) / math.Log(now/usual)
 
 	last := floorMinute(at - 1)
-	first := max(floorMinute(at-lookBack), floorMinute(r.lostUntil)+minuteMicros)
-	if r.lostUntil == 0 {
-		first = floorMinute(at - lookBack)
+	first := floorMinute(at - lookBack)
+	for _, bound := range []int64{r.lostUntil, notBefore} {
+		if bound > 0 {
+			first = max(first, floorMinute(bound)+minuteMicros)
+		}
 	}
-	counts := make([]float64, max((last-first)/minuteMicros+1, 1))
+	first = min(first, last)
+	counts := make([]float64, (last-first)/minuteMicros+1)
 	known := map[[2]uint64]bool{}
 	for _, x := range r.since(first) {
 		if i := (x.TimeUs - first) / minuteMicros; i < int64(len(counts)) && !known[[2]uint64{uint64(i), author(x)}] {

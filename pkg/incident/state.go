@@ -17,7 +17,7 @@ const stateVersion = 1
 // NeedsSince returns from which event time on, in microseconds since 1970, the mentions of the service up to the latest step must be
 // given to Restore after UnmarshalBinary.
 func (m *Machine) NeedsSince() int64 {
-	since := m.at - lookBack - beforeStart
+	since := max(m.at, m.heard) - lookBack - beforeStart
 	if m.incident != nil {
 		since = min(since, m.incident.StartedAtUs-beforeStart)
 	}
@@ -104,5 +104,5 @@ func (m *Machine) UnmarshalBinary(b []byte) error {
 func (l *life) flags() []*bool { return []*bool{&l.endless, &l.muted} }
 
 func (l *life) integers() []*int64 {
-	return []*int64{&l.at, &l.calmSince, &l.opened, &l.reopenedFrom, &l.publishedAt, &l.peopleThen, &l.peak, &l.hourThen}
+	return []*int64{&l.at, &l.heard, &l.calmSince, &l.opened, &l.reopenedFrom, &l.publishedAt, &l.peopleThen, &l.peak, &l.hourLow, &l.ended}
 }
