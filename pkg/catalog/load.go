@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -27,17 +28,25 @@ const maxFileBytes = 16 << 20
 func Default() *Catalog { return defaultCatalog() }
 
 var defaultCatalog = sync.OnceValue(func() *Catalog {
-	b := builder{}
 	names, err := fs.Glob(data, "data/*.yaml")
 	if err != nil {
 		panic(err) // the pattern is constant
 	}
-	for _, name := range names {
-		content, err := data.ReadFile(name)
-		if err != nil {
-			panic(err) // embedded
-		}
-		b.add(path.Base(name), content)
+	parsed := make([]parsedFile, len(names))
+	var all sync.WaitGroup
+	for i, name := range names {
+		all.Go(func() {
+			content, err := data.ReadFile(name)
+			if err != nil {
+				panic(err) // embedded
+			}
+			parsed[i] = parse(path.Base(name), content)
+		})
+	}
+	all.Wait()
+	b := newBuilder(nil)
+	for _, f := range parsed {
+		b.add(f)
 	}
 	// A test validates the embedded files: a fault here cannot be a user's.
 	if len(b.faults) > 0 {
@@ -52,23 +61,14 @@ func Load(files ...string) (*Catalog, error) {
 	if len(files) == 0 {
 		return Default(), nil
 	}
-	b := builder{}
-	base := Default()
-	for _, s := range base.Services {
-		b.services = append(b.services, copied(s))
-	}
-	b.origins = maps.Clone(base.origins)
-	b.index = map[string]int{}
-	for i := range b.services {
-		b.index[b.services[i].ID] = i
-	}
+	b := newBuilder(Default())
 	for _, name := range files {
 		content, err := readFile(name)
 		if err != nil {
 			b.faults = append(b.faults, fmt.Errorf("read catalog: %w", err))
 			continue
 		}
-		b.add(name, content)
+		b.add(parse(name, content))
 	}
 	c := b.catalog()
 	if err := errors.Join(errors.Join(b.faults...), c.Validate()); err != nil {
@@ -92,13 +92,68 @@ func readFile(name string) ([]byte, error) {
 
 // file is the form of a catalog file.
 type file struct {
-	Category string    `yaml:"category"`
-	Services []Service `yaml:"services"`
+	Category string  `yaml:"category"`
+	Services []entry `yaml:"services"`
 }
 
-// lines is the same form, read for the line of each service.
-type lines struct {
-	Services []yaml.Node `yaml:"services"`
+// entry is one service of a file. It keeps its node, for the line, and for the fields that a change states.
+type entry struct {
+	service Service
+	node    yaml.Node
+}
+
+// fields are the keys of a service.
+var fields = func() map[string]bool {
+	known := map[string]bool{}
+	for field := range reflect.TypeFor[Service]().Fields() {
+		known[field.Tag.Get("yaml")] = true
+	}
+	return known
+}()
+
+// UnmarshalYAML refuses unknown fields, as the decoder does outside of such methods.
+func (e *entry) UnmarshalYAML(node *yaml.Node) error {
+	e.node = *node
+	var faults yaml.TypeError
+	if node.Kind == yaml.MappingNode {
+		for i := 0; i < len(node.Content); i += 2 {
+			if key := node.Content[i]; !fields[key.Value] {
+				faults.Errors = append(faults.Errors, fmt.Sprintf("line %d: field %s is not a field of a service", key.Line, key.Value))
+			}
+		}
+	}
+	var typed *yaml.TypeError
+	if err := node.Decode(&e.service); errors.As(err, &typed) {
+		faults.Errors = append(faults.Errors, typed.Errors...)
+	} else if err != nil {
+		return err
+	}
+	if len(faults.Errors) > 0 {
+		return &faults
+	}
+	return nil
+}
+
+type parsedFile struct {
+	name string
+	file
+	err error
+}
+
+func parse(name string, content []byte) parsedFile {
+	f := parsedFile{name: name}
+	strict := yaml.NewDecoder(bytes.NewReader(content))
+	strict.KnownFields(true)
+	if err := strict.Decode(&f.file); err != nil {
+		if !errors.Is(err, io.EOF) { // an empty file adds nothing
+			f.err = located(name, err)
+		}
+		return f
+	}
+	if err := strict.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		f.err = fmt.Errorf("%s: more than one YAML document; keep one", name)
+	}
+	return f
 }
 
 type builder struct {
@@ -108,55 +163,50 @@ type builder struct {
 	faults   []error
 }
 
+// newBuilder begins with the services of base, which it leaves as they are.
+func newBuilder(base *Catalog) *builder {
+	b := &builder{index: map[string]int{}, origins: map[string]origin{}}
+	if base != nil {
+		for i, s := range base.Services {
+			b.services = append(b.services, copied(s))
+			b.index[s.ID] = i
+		}
+		maps.Copy(b.origins, base.origins)
+	}
+	return b
+}
+
 func (b *builder) catalog() *Catalog {
 	c := &Catalog{Services: b.services, origins: b.origins}
 	c.sort()
 	return c
 }
 
-// add reads one file. It is read twice: strictly, for unknown fields, then as nodes, for lines and for the fields a change states.
-func (b *builder) add(name string, content []byte) {
-	var f file
-	var nodes lines
-	strict := yaml.NewDecoder(bytes.NewReader(content))
-	strict.KnownFields(true)
-	if err := strict.Decode(&f); err != nil {
-		if !errors.Is(err, io.EOF) { // an empty file adds nothing
-			b.faults = append(b.faults, located(name, err))
-		}
+func (b *builder) add(f parsedFile) {
+	if f.err != nil {
+		b.faults = append(b.faults, f.err)
 		return
-	}
-	if err := strict.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		b.faults = append(b.faults, fmt.Errorf("%s: more than one YAML document; keep one", name))
-		return
-	}
-	if err := yaml.Unmarshal(content, &nodes); err != nil {
-		b.faults = append(b.faults, located(name, err))
-		return
-	}
-	if b.origins == nil {
-		b.origins, b.index = map[string]origin{}, map[string]int{}
 	}
 	here := map[string]int{}
-	for i := range f.Services {
-		s, line := f.Services[i], nodes.Services[i].Line
-		if before, twice := here[s.ID]; twice {
-			b.faults = append(b.faults, fmt.Errorf("%s:%d: service %q is already at line %d", name, line, s.ID, before))
+	for _, e := range f.Services {
+		id, line := e.service.ID, e.node.Line
+		if before, twice := here[id]; twice {
+			b.faults = append(b.faults, fmt.Errorf("%s:%d: service %q is already at line %d", f.name, line, id, before))
 			continue
 		}
-		here[s.ID] = line
-		at, known := b.index[s.ID]
-		if !known {
-			if s.Category == "" {
-				s.Category = f.Category
+		here[id] = line
+		if at, known := b.index[id]; known {
+			if err := e.node.Decode(&b.services[at]); err != nil { // cannot be: it decoded before
+				b.faults = append(b.faults, located(f.name, err))
 			}
-			b.index[s.ID] = len(b.services)
-			b.services = append(b.services, s)
-		} else if err := nodes.Services[i].Decode(&b.services[at]); err != nil { // cannot be: it decoded strictly
-			b.faults = append(b.faults, located(name, err))
-			continue
+		} else {
+			if e.service.Category == "" {
+				e.service.Category = f.Category
+			}
+			b.index[id] = len(b.services)
+			b.services = append(b.services, e.service)
 		}
-		b.origins[s.ID] = origin{file: name, line: line}
+		b.origins[id] = origin{file: f.name, line: line}
 	}
 }
 
@@ -170,7 +220,6 @@ func located(name string, err error) error {
 	out := make([]error, len(faults))
 	for i, fault := range faults {
 		fault = strings.TrimPrefix(fault, "yaml: ")
-		fault = strings.Replace(fault, " not found in type catalog.Service", " is not a field of a service", 1)
 		fault = strings.Replace(fault, " not found in type catalog.file", " is not a field of a catalog file (category, services)", 1)
 		if rest, ok := strings.CutPrefix(fault, "line "); ok {
 			out[i] = fmt.Errorf("%s:%s", name, rest)

@@ -18,11 +18,12 @@ const (
 	enough = 2
 
 	hintPhrase      = 4    // a phrase of Service.Context that holds the name
-	hintNot         = -6   // a phrase of Service.Not
+	hintNot         = -6   // a phrase of Service.Not that holds the name
+	hintNotAnywhere = -4   // another one, anywhere
 	hintContext     = 2    // a word of Service.Context anywhere
 	hintContextMore = 1    // each further one, two at most
 	hintFails       = 3    // "zoom is down", "zoom crashed"
-	hintAgent       = 1.5  // "zoom wants", "zoom keeps"
+	hintAgent       = 2    // "zoom wants", "zoom keeps"
 	hintAsked       = 1    // "is zoom", "does zoom"
 	hintPart        = 2.5  // "zoom app", "zoom servers"
 	hintUses        = 2    // "using zoom", "log in to zoom"
@@ -95,25 +96,66 @@ func newContexts(c *catalog.Catalog, r *reader) contexts {
 
 func newPhrase(text string, r *reader) phrase {
 	p := phrase{name: -1}
-	for _, field := range strings.Fields(text) {
-		switch field {
-		case "~":
-			p.name = len(p.words)
+	for i := 0; i < len(text); {
+		switch text[i] {
+		case '~', '*':
+			if text[i] == '~' {
+				p.name = len(p.words)
+			}
 			p.words = append(p.words, 0)
-			continue
-		case "*":
-			p.words = append(p.words, 0)
+			i++
 			continue
 		}
-		for i := 0; i < len(field); {
-			w := r.word(field, i)
-			if w.class != fold.Break {
-				p.words = append(p.words, w.hash)
+		w := r.word(text, i)
+		i = w.end
+		if w.class == fold.Break {
+			continue
+		}
+		switch hash, kind := contraction(text, w); kind {
+		case notOne:
+			p.words = append(p.words, w.hash)
+		case negation:
+			if len(p.words) > 0 {
+				p.words[len(p.words)-1] = hash
 			}
-			i = w.end
 		}
 	}
 	return p
+}
+
+// What an apostrophe joins to the word before it.
+const (
+	notOne   = iota
+	dropped  // "zoom's", "it's": the word before stands for all
+	negation // "won't": one word, as "wont" is
+)
+
+// contraction says whether w is the end of a contraction, and what the whole hashes to where that is one word.
+func contraction(text string, w word) (hash uint64, kind int) {
+	if w.end-w.start != 1 || w.class != fold.Letter {
+		return 0, notOne
+	}
+	before := w.start - 1
+	switch {
+	case before >= 0 && text[before] == '\'':
+	case before >= 2 && text[before-2:w.start] == "’":
+		before -= 2
+	default:
+		return 0, notOne
+	}
+	if text[w.start]|0x20 != 't' {
+		return 0, dropped
+	}
+	from := before
+	for from > 0 && isWordByte(text[from-1]) && before-from < maxWordBytes {
+		from--
+	}
+	h := newHasher()
+	for i := from; i < before; i++ {
+		h.add(lower(text[i]))
+	}
+	h.add('t')
+	return h.sum(), negation
 }
 
 // judge sets InContext of the weak matches.
@@ -197,15 +239,18 @@ func (a *surroundings) read(r *reader, lexicon *wordTable, text string, start, e
 					i++
 				}
 				a.put(near{start: w.start, begins: begins})
-			case '\'':
 			default:
-				if text[w.start] >= utf8.RuneSelf { // emoji end sentences as well
+				if text[w.start] >= utf8.RuneSelf && text[w.start:w.end] != "’" { // emoji end sentences as well
 					begins = true
 				}
 			}
 			continue
 		}
-		if w.end-w.start == 1 && w.start > from && isApostrophe(text, w.start) { // of "it's" and "don't"
+		switch hash, kind := contraction(text, w); {
+		case kind == negation && a.n > 0 && a.n-1 != a.name:
+			a.words[a.n-1].hash, a.words[a.n-1].traits = hash, lexicon.of(hash)
+			continue
+		case kind != notOne:
 			continue
 		}
 		first := text[w.start]
@@ -243,10 +288,6 @@ func (a *surroundings) put(w near) {
 	}
 }
 
-func isApostrophe(text string, i int) bool {
-	return text[i-1] == '\'' || i >= 3 && text[i-3:i] == "’"
-}
-
 func isUpper(r rune) bool { return r >= 'A' && r <= 'Z' }
 
 // at gives the traits of the word that stands the given distance from the name; 0 where there is none.
@@ -261,25 +302,34 @@ func (a *surroundings) at(distance int) traits {
 // score weighs the hints that found[i] means the service.
 func (c *contexts) score(r *reader, a *surroundings, text string, found []Match, i int) float64 {
 	of, match := &c.services[found[i].Service], found[i]
-	score := 0.0
-	phrase := of.has(a, of.phrases)
-	if phrase {
-		score += hintPhrase
+	before, after := a.at(-1), a.at(1)
+	isPart := after&part != 0 || a.name+1 < a.n && of.isContext(a.words[a.name+1].hash)
+	for1, for2 := of.longest(a, of.phrases)
+	against1, against2 := of.longest(a, of.nots)
+	article := before&(indef|def|poss|own|number) != 0
+	if isPart && (article || against1 < 2) { // "the zoom app": the article is the other noun's
+		for1 = max(for1, 2)
 	}
-	if of.has(a, of.nots) {
+	score := c.anywhere(a, of)
+	if for2 {
+		score += hintContext
+	}
+	if against2 {
+		score += hintNotAnywhere
+	}
+	phrase := for1 > 0 && for1 >= against1 // the longer phrase knows more: "the ~ app" is no "the ~"
+	switch {
+	case phrase && isPart && for1 == 2:
+		score += hintPart
+	case phrase:
+		score += hintPhrase
+	case against1 > 0:
 		score += hintNot
 	}
-	score += c.anywhere(a, of)
-
-	before, after := a.at(-1), a.at(1)
-	isPart := after&part != 0
 	failing := c.failing(a)
-	if isPart {
-		score += hintPart
-	}
 	determined := true
 	switch {
-	case isPart || phrase: // "the zoom app", "a zoom meeting": the article is the other noun's
+	case phrase:
 	case before&number != 0 && before&own == 0:
 		score += hintNumber
 	case before&indef != 0:
@@ -333,7 +383,7 @@ func (c *contexts) anywhere(a *surroundings, of *context) float64 {
 		if i == a.name {
 			continue
 		}
-		if _, ok := slices.BinarySearch(of.words, w.hash); ok {
+		if of.isContext(w.hash) {
 			contexts++
 		} else if w.traits&tech != 0 {
 			techs++
@@ -365,6 +415,7 @@ func (c *contexts) failing(a *surroundings) bool {
 			return true
 		case has&aux != 0:
 			auxiliary = true
+		case auxiliary && has&indef != 0: // "is having an outage"
 		default:
 			return false
 		}
@@ -435,23 +486,27 @@ func (c *contexts) joined(r *reader, between string) bool {
 	return true
 }
 
-// has says whether one of the phrases stands in the text, around the name where it holds the name.
-func (of *context) has(a *surroundings, phrases []phrase) bool {
+func (of *context) isContext(hash uint64) bool {
+	_, ok := slices.BinarySearch(of.words, hash)
+	return ok
+}
+
+// longest gives the number of words of the longest of the phrases that stands around the name, and whether one that does not hold the
+// name stands anywhere.
+func (of *context) longest(a *surroundings, phrases []phrase) (around int, anywhere bool) {
 	for i := range phrases {
 		p := &phrases[i]
 		if p.name >= 0 {
-			if p.at(a, a.name-p.name) {
-				return true
+			if len(p.words) > around && p.at(a, a.name-p.name) {
+				around = len(p.words)
 			}
 			continue
 		}
-		for from := 0; from+len(p.words) <= a.n; from++ {
-			if p.at(a, from) {
-				return true
-			}
+		for from := 0; !anywhere && from+len(p.words) <= a.n; from++ {
+			anywhere = p.at(a, from)
 		}
 	}
-	return false
+	return around, anywhere
 }
 
 func (p *phrase) at(a *surroundings, from int) bool {

@@ -40,27 +40,27 @@ var lexicon = []struct {
 	{fails, `down broken broke dead dying died dies slow frozen freezing freezes froze failing failed fails fail unavailable stuck issues issue
 		problems problem trouble troubles sucks trash garbage useless acting blank black dropping drops dropped logs logged kicked kicking
 		kicks booted fucked messed borked busted toast struggling suspended hanging hung melting out ko giu fuera fora mort hs weg kapot mati
-		down's downnn buffering buffers delayed wonky horrible awful terrible funktioniert geht funciona funcionando marche fonctionne funziona
+		downnn buffering buffers delayed wonky horrible awful terrible funktioniert geht funciona funcionando marche fonctionne funziona
 		werkt werkte работает बंद problema problemas fallas fallando problemi probleme problemen lento lenta lent langsam traag sorun yavas`},
 	{works, `working work works loading load loads opening open opens starting start starts responding respond connecting connect connects syncing
 		sync syncs sending send sends updating playing streaming showing letting let lets allowing accepting processing posting posted going
 		refreshing launching launch logging signing joining join buffering ringing recording delivering delivered charging printing saving save
 		acting accessible reachable available installing register verifying verify functioning coming stable up back online`},
-	{aux, `is isn isnt are aren was wasn were has hasn have haven had keeps keep kept won wont will does doesn doesnt did didn can cant cannot not
-		still just always constantly again really totally completely so been being went goes going seems seem appears feels looks currently
-		now having s t ain never be stopped refuses refused to today right officially basically literally finally even all ever super
+	{aux, `is isnt are arent was wasnt were werent has hasnt have havent had hadnt keeps keep kept wont will does doesnt did didnt can cant cannot couldnt wouldnt not aint
+		still just always constantly again really totally completely so been being went goes go going seems seem appears feels looks currently
+		now having s never be stopped refuses refused to today right officially basically literally finally even all ever super
 		absolutely fucking freaking very too pretty also both n apparently probably definitely yet ist sind nicht no esta está ne est pas non
 		è niet не снова опять`},
-	{agent, `keeps won wont says said saying wants needs lets doesn doesnt hasn refuses thinks told decided announced launched released pushed
-		updated charged charges owes owns claims isn isnt just cancelled canceled sent closed locked denied declined ate lost deleted
-		changed offers sells does fixed support`},
+	{agent, `keeps wont says said saying wants needs lets doesnt hasnt refuses thinks told decided announced launched released pushed
+		updated charged charges owes owns claims isnt just cancelled canceled sent closed locked denied declined ate lost deleted
+		changed offers sells does fixed support please pls plz`},
 	{indef, `a an another some any no every each which what such this these those few various un una une ein eine einen uno een bir`},
 	{def, `the that der die das le la el il lo los las les de o`},
 	{poss, `his her their its whose`},
 	{poss | own, `your`},
 	{own, `my our mi mon ma meu minha mein meine mijn mio mia nuestro notre unser`},
-	{verbal, `i you we they he she who dont don didn let lets can could will would should must might gonna wanna shall cannot never please who'll
-		people i'll always rather ill ya`},
+	{verbal, `i you we they he she who dont didnt let lets can could will would should must might gonna wanna shall cannot never please
+		people always rather ill ya`},
 	{object, `a an the my your his her me you him them us it their our these those yourself myself each one another every`},
 	{object, `towards toward away past across along around about through`},
 	{uses, `use uses using used via through opening open opened install installed installing reinstall reinstalled download downloading downloaded
@@ -74,7 +74,7 @@ var lexicon = []struct {
 	{part, `app apps server servers site website web login account accounts support outage outages api link links page customer service services
 		user users update updates desktop mobile online client bot bots channel store password passwords hq employee employees rep reps
 		dev devs team software platform status id notifications notification subscription error errors card cards team's tv
-		messages message messaging chat`},
+		messages message messaging chat call calls backup alert alerts`},
 	{tech, `app apps server servers login log logged logging password passwords account accounts website webpage update updates updated download
 		upload uploading uploads notifications notification iphone android laptop macbook mac pc browser customer support api wifi internet
 		online offline software install installed uninstall reinstall reboot rebooted restart restarted router modem desktop
