@@ -16,7 +16,7 @@ type chance struct {
 	daily   float64 // amplitude
 	drift   float64
 	current float64
-	heard   []int64 // seconds since 1970, of the last hour
+	crowd
 }
 
 // until adds the people heard in the step that ends at a time and counts the windows.
@@ -26,29 +26,28 @@ func (c *chance) until(at time.Time) Observation {
 		c.current = 0.97*c.current + c.drift*math.Sqrt(1-0.97*0.97)*c.rng.NormFloat64()
 	}
 	rate := c.mean * (1 + c.daily*math.Sin(2*math.Pi*float64(end%86400)/86400)) * math.Exp(c.current) / 60
-	for range poisson(c.rng, rate*float64(step)) {
-		c.heard = append(c.heard, end-step+c.rng.Int64N(step))
-	}
-	return observe(at, &c.heard)
+	return c.hear(at, poisson(c.rng, rate*float64(step)))
 }
 
-// observe counts the windows that end at a time, and forgets what is older than the longest.
-func observe(at time.Time, heard *[]int64) Observation {
+// crowd counts people who report once each in sliding windows; every step must be told.
+type crowd struct {
+	steps  [360]int // people by step, of the longest window
+	next   int
+	counts [len(Windows)]int
+	total  int
+}
+
+// hear adds the people of the step that ends at a time.
+func (c *crowd) hear(at time.Time, people int) Observation {
 	o := Observation{At: at, Ingested: -1}
-	kept := (*heard)[:0]
-	for _, t := range *heard {
-		age := at.Unix() - t
-		if age > 3600 {
-			continue
-		}
-		kept = append(kept, t)
-		for k, w := range Windows {
-			if age <= int64(w/time.Second) {
-				o.People[k]++
-			}
-		}
+	for k, w := range Windows {
+		length := int(w / Step)
+		c.counts[k] += people - c.steps[(c.next-length+2*len(c.steps))%len(c.steps)]
+		o.People[k] = c.counts[k]
 	}
-	*heard = kept
+	c.steps[c.next] = people
+	c.next = (c.next + 1) % len(c.steps)
+	c.total += people
 	if at.Unix()%60 == 0 {
 		o.MinutePeople = o.People[0]
 	}
@@ -128,11 +127,10 @@ func TestOutagesAreFoundSoon(t *testing.T) {
 				t.Fatalf("alarm before the outage: %s", Explain(v, "it"))
 			}
 			noise.mean += c.outage
-			people := 0
+			before := noise.total
 			for at := start.Add(Step); ; at = at.Add(Step) {
-				before := len(noise.heard)
 				o := noise.until(at)
-				people += max(len(noise.heard)-before, 0)
+				people := noise.total - before
 				if v := d.Step(o, false); v.Alarm {
 					t.Logf("after %v and %d people: %s", at.Sub(start), people, Explain(v, "it"))
 					if at.Sub(start) > time.Duration(c.within)*time.Minute || people > c.people {

@@ -161,8 +161,16 @@ func (p *player) step(until time.Time) {
 		for len(p.open) > 0 && at.UnixMicro()-p.open[0].TimeUs > time.Hour.Microseconds() {
 			p.open = p.open[1:]
 		}
-		for k, w := range detect.Windows {
-			o.People[k] = distinct(p.open, at.Add(-w).UnixMicro())
+		known := map[uint64]bool{}
+		for i := len(p.open) - 1; i >= 0; i-- {
+			if x := p.open[i]; !known[x.Author] {
+				known[x.Author] = true
+				for k, w := range detect.Windows {
+					if x.TimeUs >= at.Add(-w).UnixMicro() {
+						o.People[k]++
+					}
+				}
+			}
 		}
 		if at.Unix()%60 == 0 {
 			o.MinutePeople = o.People[0]
