@@ -17,6 +17,6 @@
 //
 // Distinct people are exact up to Config.MaxPeople; beyond, a hash sample of them is kept and scaled up (adaptive sampling: Flajolet 1990).
 //
-// A mention counts one person where it is labelled outage and is neither a repost, nor by an official account, nor a longer text that
+// A mention counts one person where its label is outage and it is neither a repost, nor by an official account, nor a longer text that
 // somebody posted word for word within the last hours.
 package incident

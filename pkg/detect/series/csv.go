@@ -106,7 +106,7 @@ type reader struct {
 func newReader(r io.Reader) (*reader, error) {
 	b := bufio.NewReader(r)
 	if mark, err := b.Peek(3); err == nil && bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
-		b.Discard(3) // cannot fail: the bytes are buffered
+		_, _ = b.Discard(3) // cannot fail: the bytes are buffered
 	}
 	limit := &bounded{r: b, left: maxRecord}
 	in := &reader{csv: csv.NewReader(limit), bounded: limit, timestamp: -1, value: -1, service: -1, last: map[string]int64{}}
@@ -142,7 +142,7 @@ func (in *reader) next() (row, error) {
 		return row{}, io.EOF
 	}
 	if wrong := (*csv.ParseError)(nil); errors.As(err, &wrong) {
-		return row{}, fmt.Errorf("line %d: %v; write as many fields as the header has, and double the quotes inside quotes", wrong.Line, wrong.Err)
+		return row{}, fmt.Errorf("line %d: %w; write as many fields as the header has, and double the quotes inside quotes", wrong.Line, wrong.Err)
 	}
 	if err != nil {
 		return row{}, fmt.Errorf("read: %w", err)
@@ -177,7 +177,7 @@ func parseTime(s string) (int64, error) {
 	return 0, fmt.Errorf("timestamp %.40q is none; write 2006-01-02T15:04:05Z or 2006-01-02 15:04:05 (UTC), 1900 to 2299", s)
 }
 
-// infer returns the median distance between neighbouring rows of a service, 0 where there is none.
+// infer returns the median distance between successive rows of a service, 0 where there is none.
 func infer(first []row) time.Duration {
 	last := map[string]int64{}
 	var distances []int64
@@ -221,7 +221,7 @@ func newWriter(w io.Writer, service bool) *writer {
 	if service {
 		header = append(header, "service")
 	}
-	out.csv.Write(header) // a fault stays until close
+	_ = out.csv.Write(header) // a fault stays until close
 	return out
 }
 
