@@ -38,6 +38,7 @@ type Claim struct {
 	conn       *kafka.Conn
 	offset     int64
 	highWater  int64
+	msgs       []Message // of the last fetch
 }
 
 // Consume joins the group and calls handle, each in a goroutine of its own, for every partition it is assigned, until ctx ends.
@@ -155,7 +156,7 @@ func (c *Claim) Offset() int64 { return c.offset }
 func (c *Claim) Lag() int64 { return max(0, c.highWater-c.offset) }
 
 // Fetch returns the records that follow, at most a few megabytes, or none after a short wait without any.
-// Faults that waiting can mend are waited for; the error is then ctx's.
+// Faults that waiting can mend are waited for; the error is then ctx's. The slice is used again by the next Fetch; keys and values are not.
 func (c *Claim) Fetch(ctx context.Context) ([]Message, error) {
 	for wait := backoffMin; ; wait = min(2*wait, backoffMax) {
 		msgs, err := c.fetch(ctx)
@@ -192,7 +193,9 @@ func (c *Claim) fetch(ctx context.Context) ([]Message, error) {
 	}
 	batch := conn.ReadBatchWith(kafka.ReadBatchConfig{MinBytes: 1, MaxBytes: fetchMaxBytes, MaxWait: fetchMaxWait})
 	c.highWater = max(c.highWater, batch.HighWaterMark())
-	var msgs []Message
+	clear(c.msgs)
+	msgs := c.msgs[:0]
+	defer func() { c.msgs = msgs }()
 	for {
 		m, err := batch.ReadMessage()
 		if err != nil {

@@ -53,16 +53,9 @@ func (p *Producer) PartitionOf(key []byte) int {
 // Write returns once the brokers have acknowledged every message; the messages of a partition are written in their order.
 // Faults that waiting can mend are waited for until ctx ends. After an error some of the messages may have been written.
 func (p *Producer) Write(ctx context.Context, msgs ...Message) error {
-	byPartition := make([][]Message, len(p.partitions))
-	for _, m := range msgs {
-		n := m.Partition
-		if n == AnyPartition {
-			n = p.PartitionOf(m.Key)
-		}
-		if n < 0 || n >= len(p.partitions) {
-			return fmt.Errorf("write to %s: no partition %d among %d", p.topic, n, len(p.partitions))
-		}
-		byPartition[n] = append(byPartition[n], m)
+	byPartition, err := p.divide(msgs)
+	if err != nil {
+		return err
 	}
 	errs := make([]error, len(p.partitions))
 	var wg sync.WaitGroup
@@ -73,6 +66,32 @@ func (p *Producer) Write(ctx context.Context, msgs ...Message) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// divide sorts messages by partition; those of a partition stay in order.
+func (p *Producer) divide(msgs []Message) ([][]Message, error) {
+	partitions := make([]int32, len(msgs))
+	sizes := make([]int, len(p.partitions))
+	for i := range msgs {
+		n := msgs[i].Partition
+		if n == AnyPartition {
+			n = p.PartitionOf(msgs[i].Key)
+		}
+		if n < 0 || n >= len(p.partitions) {
+			return nil, fmt.Errorf("write to %s: no partition %d among %d", p.topic, n, len(p.partitions))
+		}
+		partitions[i] = int32(n)
+		sizes[n]++
+	}
+	all := make([]Message, len(msgs))
+	byPartition := make([][]Message, len(p.partitions))
+	for n, size := range sizes {
+		byPartition[n], all = all[:0:size], all[size:]
+	}
+	for i, n := range partitions {
+		byPartition[n] = append(byPartition[n], msgs[i])
+	}
+	return byPartition, nil
 }
 
 func (p *Producer) writePartition(ctx context.Context, partition int, msgs []Message) error {

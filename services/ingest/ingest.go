@@ -51,11 +51,34 @@ type Stage struct {
 	counts  Counts
 	clockUS int64 // last clock written, on the grid
 	pending batch
+	post    outcryv1.Post // the one being encoded
 }
 
-type batch struct{ posts, dead []bus.Message }
+// batch is what is written at once.
+type batch struct {
+	posts, dead []bus.Message
+	memory      []byte // the rest of the piece in which values are encoded
+}
+
+// pieceBytes is how much memory is taken at once for values.
+const pieceBytes = 256 << 10
 
 func (b *batch) empty() bool { return len(b.posts) == 0 && len(b.dead) == 0 }
+
+// encode cannot fail: the messages hold valid UTF-8, which post.Validate has seen to, and known enums.
+func (b *batch) encode(m proto.Message) []byte {
+	size := proto.Size(m)
+	if cap(b.memory)-len(b.memory) < size {
+		b.memory = make([]byte, 0, max(size, pieceBytes))
+	}
+	out, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b.memory, m)
+	if err != nil {
+		panic("ingest: " + err.Error())
+	}
+	value := out[len(b.memory):len(out):len(out)]
+	b.memory = out
+	return value
+}
 
 // New returns a stage that remembers its parts.
 func New(cfg Config, deps Deps, s source.Source) *Stage {
@@ -97,7 +120,7 @@ func (s *Stage) Run(ctx context.Context) error {
 				return nil
 			}
 			b := s.pending
-			s.pending = batch{}
+			s.pending = batch{posts: make([]bus.Message, 0, len(b.posts))}
 			select {
 			case full <- b:
 				return nil
@@ -162,17 +185,17 @@ func (s *Stage) take(e source.Event) {
 	switch e.Kind {
 	case source.Upsert:
 		s.counts.Posts++
-		s.metrics.events.WithLabelValues("upsert").Inc()
+		s.metrics.upserts.Inc()
 		s.advance(e.Post.CreatedAt)
-		p := &e.Post
-		s.put(p, &outcryv1.Post{
-			Kind: outcryv1.Post_KIND_UPSERT, Source: p.Source, Id: p.ID, Author: s.hasher.Hash(p.Source, p.Author),
-			TimeUs: p.CreatedAt.UnixMicro(), Text: p.Text, Lang: p.Lang, Url: p.URL, ReplyTo: p.ReplyTo, RepostOf: p.RepostOf,
-			Place: p.Place, AuthorVerified: p.AuthorVerified, Revision: e.Revision,
-		})
+		p, m := &e.Post, &s.post
+		m.Reset()
+		m.Kind, m.Source, m.Id, m.Author = outcryv1.Post_KIND_UPSERT, p.Source, p.ID, s.hasher.Hash(p.Source, p.Author)
+		m.TimeUs, m.Text, m.Lang, m.Url, m.ReplyTo, m.RepostOf = p.CreatedAt.UnixMicro(), p.Text, p.Lang, p.URL, p.ReplyTo, p.RepostOf
+		m.Place, m.AuthorVerified, m.Revision = p.Place, p.AuthorVerified, e.Revision
+		s.put(p, m)
 	case source.Delete:
 		s.counts.Deletes++
-		s.metrics.events.WithLabelValues("delete").Inc()
+		s.metrics.deletes.Inc()
 		at := e.Post.CreatedAt
 		if at.IsZero() {
 			at = s.counts.Newest
@@ -182,19 +205,19 @@ func (s *Stage) take(e source.Event) {
 		s.clock(e.Post.CreatedAt)
 	case source.Unreadable:
 		s.counts.Unreadable++
-		s.metrics.events.WithLabelValues("unreadable").Inc()
+		s.metrics.unreadable.Inc()
 		level := slog.LevelWarn
 		if s.counts.Unreadable > loggedFaults {
 			level = slog.LevelDebug // dead.v1 has them all
 		}
 		s.deps.Log.Log(context.Background(), level, "unreadable post goes to dead.v1", "origin", e.Fault.Origin, "line", e.Fault.Position, "reason", e.Fault.Reason)
 		d := topics.DeadLetter("ingest", e.Fault.Origin, e.Fault.Position, e.Fault.Reason, e.Fault.Raw)
-		s.pending.dead = append(s.pending.dead, bus.Message{Partition: 0, Key: []byte(e.Fault.Origin), Value: marshal(d)})
+		s.pending.dead = append(s.pending.dead, bus.Message{Partition: 0, Key: []byte(e.Fault.Origin), Value: s.pending.encode(d)})
 	}
 }
 
 func (s *Stage) put(p *post.Post, m *outcryv1.Post) {
-	s.pending.posts = append(s.pending.posts, bus.Message{Partition: bus.AnyPartition, Key: topics.PostKey(p.Source, p.ID), Value: marshal(m)})
+	s.pending.posts = append(s.pending.posts, bus.Message{Partition: bus.AnyPartition, Key: topics.PostKey(p.Source, p.ID), Value: s.pending.encode(m)})
 }
 
 // advance moves a recording's clock along with its posts.
@@ -215,7 +238,7 @@ func (s *Stage) clock(at time.Time) {
 		return
 	}
 	s.clockUS = us
-	value := marshal(&outcryv1.Post{Kind: outcryv1.Post_KIND_CLOCK, TimeUs: us})
+	value := s.pending.encode(&outcryv1.Post{Kind: outcryv1.Post_KIND_CLOCK, TimeUs: us})
 	for p := range s.posts.Partitions() {
 		s.pending.posts = append(s.pending.posts, bus.Message{Partition: p, Value: value})
 	}
@@ -232,12 +255,3 @@ func (s *Stage) write(ctx context.Context, b batch) error {
 
 // loggedFaults is how many unreadable posts are logged one by one.
 const loggedFaults = 20
-
-// marshal cannot fail: the messages hold valid UTF-8, which post.Validate has seen to, and known enums.
-func marshal(m proto.Message) []byte {
-	b, err := proto.Marshal(m)
-	if err != nil {
-		panic("ingest: " + err.Error())
-	}
-	return b
-}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/pprof"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,34 +28,47 @@ type benchmark struct {
 	file, warmFile string
 }
 
+// spent is what a turn took.
+type spent struct{ wall, cpu time.Duration }
+
+// stopwatch starts to measure; what it returns ends that.
+func stopwatch() func() spent {
+	started, cpu := time.Now(), processorTime()
+	return func() spent { return spent{wall: time.Since(started), cpu: processorTime() - cpu} }
+}
+
 // pair measures the pipeline and the copy, one after the other.
 func (b *benchmark) pair(ctx context.Context, number int, profile string) (pair benchPair, resident int64, err error) {
 	name := fmt.Sprintf("%s-%d", b.name, number+1)
-	var took time.Duration
-	if took, resident, pair.Mentions, err = b.pipeline(ctx, name, profile); err != nil {
+	perPost := func(s spent) (rate, cpu float64) {
+		return float64(b.posts) / s.wall.Seconds(), float64(s.cpu) / float64(time.Microsecond) / float64(b.posts)
+	}
+	took, resident, mentions, err := b.pipeline(ctx, name, profile)
+	if err != nil {
 		return pair, 0, err
 	}
-	pair.Pipeline = float64(b.posts) / took.Seconds()
+	pair.Mentions = mentions
+	pair.Pipeline, pair.PipelineCPU = perPost(took)
 	if took, err = b.copy(ctx, name); err != nil {
 		return pair, 0, err
 	}
-	pair.Copy = float64(b.posts) / took.Seconds()
+	pair.Copy, pair.CopyCPU = perPost(took)
 	pair.Share = pair.Pipeline / pair.Copy
 	return pair, resident, nil
 }
 
 // pipeline measures one turn of the pipeline, and sees to it that every post was counted.
-func (b *benchmark) pipeline(ctx context.Context, name, profile string) (took time.Duration, resident int64, mentions uint64, err error) {
+func (b *benchmark) pipeline(ctx context.Context, name, profile string) (took spent, resident int64, mentions uint64, err error) {
 	e := &engines{kafka: b.engines.kafka, click: b.engines.click, server: b.engines.server}
 	e.kafka.Prefix += name + "."
 	e.click.Database += "_" + strings.ReplaceAll(name, "-", "_")
 	defer func() { err = errors.Join(err, e.close()) }()
 	if err := e.open(ctx, b.cfg, b.log); err != nil {
-		return 0, 0, 0, err
+		return took, 0, 0, err
 	}
 	p, err := newParts(b.cfg, e, b.log)
 	if err != nil {
-		return 0, 0, 0, err
+		return took, 0, 0, err
 	}
 	src := &benchSource{bench: b, engines: e, profile: profile}
 	stages := pipeline{engines: e, ingest: p.ingest(src, false), classifier: p.classifier(), aggregator: p.aggregator()}
@@ -64,7 +76,7 @@ func (b *benchmark) pipeline(ctx context.Context, name, profile string) (took ti
 	resetPeakResident()
 	err = stages.run(ctx, func(ctx context.Context) error {
 		err := e.drained(ctx)
-		took = time.Since(src.started)
+		took = src.stop()
 		return errors.Join(err, src.stopProfile())
 	})
 	resident = peakResident(os.Getpid())
@@ -72,14 +84,14 @@ func (b *benchmark) pipeline(ctx context.Context, name, profile string) (took ti
 		err = ctx.Err()
 	}
 	if err != nil {
-		return 0, 0, 0, errors.Join(err, src.stopProfile())
+		return took, 0, 0, errors.Join(err, src.stopProfile())
 	}
 	counted, err := e.count(ctx, "SELECT sum(posts) FROM source_minutes FINAL")
 	if err == nil && counted != uint64(b.warm+b.posts) {
 		err = fmt.Errorf("ClickHouse counts %d posts, %d were read", counted, b.warm+b.posts)
 	}
 	if err != nil {
-		return 0, 0, 0, err
+		return took, 0, 0, err
 	}
 	mentions, err = e.count(ctx, "SELECT count() FROM mentions FINAL")
 	return took, resident, mentions, err
@@ -98,24 +110,24 @@ func (e *engines) count(ctx context.Context, query string) (n uint64, err error)
 }
 
 // copy measures one turn of the bare copy.
-func (b *benchmark) copy(ctx context.Context, name string) (took time.Duration, err error) {
+func (b *benchmark) copy(ctx context.Context, name string) (took spent, err error) {
 	c, err := barecopy.Start(ctx, barecopy.Config{Brokers: b.engines.kafka.Brokers, Partitions: b.cfg.Kafka.Partitions,
 		From: name + ".from", To: name + ".to"})
 	if err != nil {
-		return 0, err
+		return took, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	for _, file := range []string{b.warmFile, b.file} {
 		f, err := os.Open(file)
 		if err != nil {
-			return 0, err
+			return took, err
 		}
 		debug.FreeOSMemory()
-		started := time.Now()
+		stop := stopwatch()
 		_, err = c.Copy(ctx, f)
-		took = time.Since(started)
+		took = stop()
 		if err := errors.Join(err, f.Close()); err != nil {
-			return 0, fmt.Errorf("bare copy: %w", err)
+			return took, fmt.Errorf("bare copy: %w", err)
 		}
 	}
 	return took, nil
@@ -125,8 +137,8 @@ func (b *benchmark) copy(ctx context.Context, name string) (took time.Duration, 
 type benchSource struct {
 	bench   *benchmark
 	engines *engines
-	profile string // file for a CPU profile, or nothing
-	started time.Time
+	profile string       // file for a CPU profile, or nothing
+	stop    func() spent // set once the posts to be measured begin
 
 	profiling io.Closer
 }
@@ -142,7 +154,7 @@ func (s *benchSource) Run(ctx context.Context, emit source.Emit) error {
 	if err := s.startProfile(); err != nil {
 		return err
 	}
-	s.started = time.Now()
+	s.stop = stopwatch()
 	return s.read(ctx, s.bench.file, emit)
 }
 
@@ -195,25 +207,4 @@ func (s *benchSource) stopProfile() error {
 	f := s.profiling
 	s.profiling = nil
 	return f.Close()
-}
-
-// peakResident returns the largest resident memory of a process in bytes since it began or since resetPeakResident; 0 where the
-// platform does not tell.
-func peakResident(pid int) int64 {
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			return kib << 10
-		}
-	}
-	return 0
-}
-
-// resetPeakResident makes peakResident of this process begin anew (proc(5), clear_refs).
-func resetPeakResident() {
-	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // where that is not to be had, the peak is that of the whole run
 }
