@@ -11,12 +11,29 @@ import (
 // fingerprintRunes bounds what is compared of a text.
 const fingerprintRunes = 600
 
+// copyRunes is how many letters and digits a text must have to be a copy of an equal one: many people write "skype is down".
+const copyRunes = 32
+
+// CopyFingerprint is Fingerprint, but 0 for a text so short that people write it without having read it from each other.
+func CopyFingerprint(text string) uint64 {
+	h, runes := fingerprint(text)
+	if runes < copyRunes {
+		return 0
+	}
+	return h
+}
+
 // Fingerprint hashes the letters and digits of a text, without links, handles, case, accents, punctuation and the prefix of a repost:
 // it is equal for copied texts. It does not allocate.
 func Fingerprint(text string) uint64 {
+	h, _ := fingerprint(text)
+	return h
+}
+
+// fingerprint returns the hash and how many runes, up to fingerprintRunes, are in it.
+func fingerprint(text string) (h uint64, runes int) {
 	text = withoutRepostPrefix(text)
-	h := uint64(14695981039346656037)
-	runes := 0
+	h = 14695981039346656037
 	var buf [utf8.UTFMax * 2]byte
 	for i := 0; i < len(text) && runes < fingerprintRunes; {
 		if n := skipped(text, i); n > 0 {
@@ -33,7 +50,7 @@ func Fingerprint(text string) uint64 {
 		}
 		runes++
 	}
-	return h
+	return h, runes
 }
 
 // withoutRepostPrefix cuts "RT @someone: " off, however often it was put before.

@@ -1,10 +1,6 @@
 package incident
 
-import (
-	"unicode/utf8"
-
-	outcryv1 "outcry.dev/schemas/outcry/v1"
-)
+import outcryv1 "outcry.dev/schemas/outcry/v1"
 
 // copies remembers which texts were posted in this hour of event time and the one before.
 // Hours, not a sliding window, so that a memory refilled from the start of an hour is the same as one that was never lost.
@@ -15,15 +11,13 @@ type copies struct {
 
 const (
 	hourMicros = int64(3600e6)
-	// shortText is the length in characters below which equal texts are no copies: many people write "skype is down".
-	shortText = 40
 	// maxTexts bounds the memory of one hour; texts beyond it are taken as new.
 	maxTexts = 50_000
 )
 
-// seen reports whether a longer text was posted before, and remembers it.
+// seen reports whether the text was posted before, and remembers it. Texts too short to be copies have no fingerprint.
 func (c *copies) seen(x *outcryv1.Mention) bool {
-	if x.TextFingerprint == 0 || utf8.RuneCountInString(x.Text) < shortText {
+	if x.TextFingerprint == 0 {
 		return false
 	}
 	if hour := x.TimeUs / hourMicros; hour > c.hour || c.current == nil {

@@ -18,5 +18,6 @@
 // Distinct people are exact up to Config.MaxPeople; beyond, a hash sample of them is kept and scaled up (adaptive sampling: Flajolet 1990).
 //
 // A mention counts one person where its label is outage and it is neither a repost, nor by an official account, nor a longer text that
-// somebody posted word for word within the last hours.
+// somebody posted word for word within the last hours (equal, non-zero TextFingerprint). Whoever counts people asks Machine.Add, so that
+// there is one answer.
 package incident

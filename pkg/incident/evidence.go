@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
+
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
@@ -23,11 +25,9 @@ type candidate struct {
 	slot    int64 // ten minutes of event time
 }
 
-// add offers a mention that counts. When there are too many, the worst of the symptom and time that has most of them goes.
+// add offers a mention that counts; one without a text is never shown but stands for its author, so that it does not matter whether the
+// text was withdrawn before or after. When there are too many, the worst of the symptom and time that has most of them goes.
 func (c *candidates) add(x *outcryv1.Mention) {
-	if x.Text == "" {
-		return
-	}
 	for _, other := range *c {
 		if author(other.x) == author(x) || x.TextFingerprint != 0 && other.x.TextFingerprint == x.TextFingerprint {
 			return
@@ -77,7 +77,7 @@ func quality(x *outcryv1.Mention) float64 {
 
 // choose picks up to maxEvidence posts, the best first, each further one preferably of another symptom and time.
 func (c candidates) choose() []*outcryv1.Evidence {
-	rest := slices.Clone(c)
+	rest := slices.DeleteFunc(slices.Clone(c), func(o candidate) bool { return o.x.Text == "" })
 	var chosen []candidate
 	value := func(o candidate) float64 {
 		v := o.quality
@@ -111,7 +111,17 @@ func (c candidates) choose() []*outcryv1.Evidence {
 	return list
 }
 
-// withdraw removes a post that its author or network took back.
-func (c *candidates) withdraw(source, post string) {
-	*c = slices.DeleteFunc(*c, func(o candidate) bool { return o.x.Source == source && o.x.PostId == post })
+// withdraw removes the text of a post that its author or network took back.
+func (c candidates) withdraw(source, post string) {
+	for i, o := range c {
+		if o.x.Source == source && o.x.PostId == post {
+			c[i].x = withoutText(o.x)
+		}
+	}
+}
+
+func withoutText(x *outcryv1.Mention) *outcryv1.Mention {
+	x = proto.CloneOf(x)
+	x.Text, x.Url = "", ""
+	return x
 }

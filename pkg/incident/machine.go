@@ -73,8 +73,8 @@ func (m *Machine) reopenable(at int64) bool {
 }
 
 // Add takes a mention of the service with any label, in order of event time and before the step that ends after it. The machine keeps
-// the mention; the caller must not change it.
-func (m *Machine) Add(x *outcryv1.Mention) {
+// the mention; the caller must not change it. It reports whether the mention counts one person: see the package's words.
+func (m *Machine) Add(x *outcryv1.Mention) (person bool) {
 	m.heard = max(m.heard, x.TimeUs)
 	m.recent.prune(x.TimeUs)
 	switch {
@@ -90,13 +90,15 @@ func (m *Machine) Add(x *outcryv1.Mention) {
 		}
 	case x.Label == outcryv1.Label_LABEL_OUTAGE:
 		if m.copies.seen(x) {
-			return
+			return false
 		}
 		m.recent.add(x)
 		if m.incident != nil && x.TimeUs >= m.incident.StartedAtUs {
 			m.tally(x)
 		}
+		return true
 	}
+	return false
 }
 
 // isOfficial reports whether a mention is the operator's word about a general problem.
@@ -372,8 +374,7 @@ func (m *Machine) Withdraw(source, post string) *outcryv1.Incident {
 	for _, list := range [][]*outcryv1.Mention{m.recent.outages, m.recent.recovered, m.recent.officials} {
 		for k, x := range list {
 			if x.Source == source && x.PostId == post {
-				list[k] = proto.CloneOf(x)
-				list[k].Text, list[k].Url = "", ""
+				list[k] = withoutText(x)
 			}
 		}
 	}

@@ -26,8 +26,8 @@ func (m *Machine) NeedsSince() int64 {
 }
 
 // Restore gives back a mention that was added before the state was encoded: all since NeedsSince, in the same order, nothing twice.
-// It publishes nothing.
-func (m *Machine) Restore(x *outcryv1.Mention) { m.Add(x) }
+// It publishes nothing, and reports as Add whether the mention counts one person.
+func (m *Machine) Restore(x *outcryv1.Mention) (person bool) { return m.Add(x) }
 
 // MarshalBinary encodes what mentions cannot give back. The configuration and the service are not part of it.
 func (m *Machine) MarshalBinary() ([]byte, error) {

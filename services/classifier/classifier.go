@@ -213,7 +213,7 @@ func (w *worker) classify(p *outcryv1.Post, offset int64) {
 	if len(w.found) == 0 {
 		return
 	}
-	fingerprint := classify.Fingerprint(p.GetText())
+	fingerprint := classify.CopyFingerprint(p.GetText())
 	for _, f := range w.found {
 		s.metrics.mentions.WithLabelValues(f.Label.Name()).Inc()
 		w.put([]byte(f.Service), &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: &outcryv1.Mention{
