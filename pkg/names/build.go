@@ -163,7 +163,8 @@ func (b *builder) address(root int32, text string, n name) {
 
 func (b *builder) hashtag(text string, n name) {
 	tag := strings.ReplaceAll(fold.String(text), " ", "")
-	if utf8.RuneCountInString(tag) < 2 || len(tag) > maxHashtagBytes { // "#x" says nothing
+	letters := utf8.RuneCountInString(tag)
+	if letters < 2 || n.weak && letters < 3 || len(tag) > maxHashtagBytes { // "#x" and "#hp" say nothing
 		return
 	}
 	b.hashed(rootHashtags, tag, n)

@@ -36,7 +36,10 @@ const (
 	hintCapital     = 2    // a capital within a sentence
 	hintUpper       = 2.5  // LINE, as it is written, in a text that does not shout
 	hintNotUpper    = -1.5 // line, for LINE
+	hintBare        = 0.5  // without an article where a thing's name would need one: "so zoom", "for zoom"
+	hintPerson      = -2   // "Charlie Cox"
 	hintTag         = 1.5  // #zoom
+	hintSignature   = -3   // "^EA": initials of who answers for a company
 	hintScript      = 1.5  // a Latin name among characters of another script
 	hintIndef       = -3   // "a target"
 	hintDef         = -2   // "the target"
@@ -46,6 +49,9 @@ const (
 	hintVerbal      = -2.5 // "to chase", "we chase"
 	hintObject      = -2   // "chase the", "meet me"
 )
+
+// maxElsewhere bounds what the rest of a text may add where nothing at the name speaks for the service.
+const maxElsewhere = 1.5
 
 // contexts judges names that are words as well.
 type contexts struct {
@@ -58,7 +64,7 @@ type context struct {
 	words   []uint64 // sorted
 	phrases []phrase
 	nots    []phrase
-	upper   bool // the name is written in capitals
+	uppers  []uint64 // names that are written in capitals
 }
 
 // A phrase is a row of words; zero stands for any word.
@@ -75,7 +81,15 @@ func newContexts(c *catalog.Catalog, r *reader) contexts {
 			continue
 		}
 		to := &out.services[i]
-		to.upper = s.Ambiguous && len(s.Name) > 1 && strings.ToUpper(s.Name) == s.Name && strings.ToLower(s.Name) != s.Name
+		weak := s.Weak
+		if s.Ambiguous {
+			weak = append(slices.Clip(weak), s.Name)
+		}
+		for _, name := range weak {
+			if len(name) > 1 && strings.ToUpper(name) == name && strings.ToLower(name) != name {
+				to.uppers = append(to.uppers, r.word(name, 0).hash)
+			}
+		}
 		for _, text := range s.Context {
 			p := newPhrase(text, r)
 			if len(p.words) == 1 && p.name < 0 {
@@ -268,7 +282,11 @@ func (a *surroundings) read(r *reader, lexicon *wordTable, text string, start, e
 				capitals++
 			}
 		}
-		a.put(near{hash: w.hash, start: w.start, traits: lexicon.of(w.hash), begins: begins, upper: upper})
+		has := lexicon.of(w.hash)
+		if isNumber(text[w.start:w.end]) {
+			has |= number
+		}
+		a.put(near{hash: w.hash, start: w.start, traits: has, begins: begins, upper: upper})
 		begins = false
 	}
 	if a.name < 0 { // many short words stand before it
@@ -288,7 +306,60 @@ func (a *surroundings) put(w near) {
 	}
 }
 
+func isNumber(s string) bool {
+	for i := range len(s) {
+		if s[i]-'0' >= 10 {
+			return false
+		}
+	}
+	return true
+}
+
 func isUpper(r rune) bool { return r >= 'A' && r <= 'Z' }
+
+// capital says whether the name is written as a name: with a capital where ordinary words have none, and not as a part of a longer
+// name, such as a person's.
+func (a *surroundings) capital(of *context) bool {
+	name := &a.words[a.name]
+	if !name.upper || name.begins || a.shouts || a.titled {
+		return false
+	}
+	if a.name > 0 {
+		if w := &a.words[a.name-1]; w.upper && !w.begins && w.traits == 0 && !of.isContext(w.hash) {
+			return false
+		}
+	}
+	if a.name+1 < a.n {
+		if w := &a.words[a.name+1]; w.upper && !w.begins && w.traits == 0 && !of.isContext(w.hash) {
+			return false
+		}
+	}
+	return true
+}
+
+// isBare says whether the name stands alone where an ordinary noun would have an article, and is no verb.
+func (a *surroundings) isBare() bool {
+	if a.words[a.name].begins && a.name+1 < a.n && a.words[a.name+1].hash == youHash { // "spectrum you are ..."
+		return true
+	}
+	if a.at(1)&object != 0 {
+		return false
+	}
+	if a.words[a.name].begins {
+		return true
+	}
+	before := a.at(-1)
+	return before&(at|joins|subject|uses|aux|agent) != 0 && before&(verbal|indef|def|poss|own|number) == 0
+}
+
+// isPerson says whether the word before is one that only a first name, or a title, would be.
+func (a *surroundings) isPerson(of *context) bool {
+	if a.name == 0 || !a.words[a.name].upper || a.shouts || a.titled {
+		return false
+	}
+	w := &a.words[a.name-1]
+	return w.upper && !w.begins && w.traits == 0 && w.hash != 0 && !of.isContext(w.hash)
+}
 
 // at gives the traits of the word that stands the given distance from the name; 0 where there is none.
 func (a *surroundings) at(distance int) traits {
@@ -299,34 +370,50 @@ func (a *surroundings) at(distance int) traits {
 	return a.words[i].traits
 }
 
-// score weighs the hints that found[i] means the service.
+// score weighs the hints that found[i] means the service. Hints at the name itself count in full. Those from elsewhere in the text
+// do not suffice: a post about one service may hold any word.
 func (c *contexts) score(r *reader, a *surroundings, text string, found []Match, i int) float64 {
-	of, match := &c.services[found[i].Service], found[i]
-	before, after := a.at(-1), a.at(1)
-	isPart := after&part != 0 || a.name+1 < a.n && of.isContext(a.words[a.name+1].hash)
-	for1, for2 := of.longest(a, of.phrases)
-	against1, against2 := of.longest(a, of.nots)
-	article := before&(indef|def|poss|own|number) != 0
-	if isPart && (article || against1 < 2) { // "the zoom app": the article is the other noun's
-		for1 = max(for1, 2)
+	of := &c.services[found[i].Service]
+	here := c.here(r, of, a, text, found[i])
+	elsewhere, joined := c.peers(r, text, found, i)
+	if joined {
+		here += hintPeer
 	}
-	score := c.anywhere(a, of)
-	if for2 {
-		score += hintContext
+	means, against := of.anywhere(a)
+	words, inContext := c.elsewhere(a, of)
+	elsewhere += words
+	if means {
+		elsewhere += hintContext
 	}
-	if against2 {
+	if here <= hintBare && text[found[i].Start] < utf8.RuneSelf && !(inContext && a.isBare()) {
+		elsewhere = min(elsewhere, maxElsewhere)
+	}
+	score := here + elsewhere
+	if against {
 		score += hintNotAnywhere
 	}
-	phrase := for1 > 0 && for1 >= against1 // the longer phrase knows more: "the ~ app" is no "the ~"
+	return score
+}
+
+// here weighs what stands at the name.
+func (c *contexts) here(r *reader, of *context, a *surroundings, text string, match Match) float64 {
+	before, after := a.at(-1), a.at(1)
+	article := before&(indef|def|poss|own|number) != 0
+	isPart := after&part != 0 || a.name+1 < a.n && of.isContext(a.words[a.name+1].hash)
+	means, doesNot := of.around(a, of.phrases), of.around(a, of.nots)
+	if isPart && (article || doesNot < 2) { // "the zoom app": the article is the other noun's
+		means = max(means, 2)
+	}
+	phrase := means > 0 && means >= doesNot // the longer phrase knows more: "log in to ~" is no "to ~"
+	score := 0.0
 	switch {
-	case phrase && isPart && for1 == 2:
+	case phrase && isPart && means == 2:
 		score += hintPart
 	case phrase:
 		score += hintPhrase
-	case against1 > 0:
+	case doesNot > 0:
 		score += hintNot
 	}
-	failing := c.failing(a)
 	determined := true
 	switch {
 	case phrase:
@@ -344,39 +431,49 @@ func (c *contexts) score(r *reader, a *surroundings, text string, found []Match,
 	default:
 		determined = false
 	}
-	if failing && !determined {
+	if failing := c.failing(a); failing && !determined {
 		score += hintFails
 	} else if failing {
 		score += hintFails / 2
 	}
-	capital := a.words[a.name].upper && !a.words[a.name].begins && !a.shouts && !a.titled
+	capital := a.capital(of)
 	if !determined {
 		score += c.neighbours(a, capital)
 	}
-	switch {
-	case of.upper && isUpperName(text[match.Start:match.End]):
+	name := text[match.Start:match.End]
+	isASCII := name[0] < utf8.RuneSelf
+	switch upper := slices.Contains(of.uppers, r.word(name, 0).hash); {
+	case upper && isASCII && isUpperName(name):
 		if !a.shouts {
 			score += hintUpper
 		}
-	case of.upper && text[match.Start] < utf8.RuneSelf:
+	case upper && isASCII:
 		score += hintNotUpper
 	case capital && !determined:
 		score += hintCapital
 	case capital:
 		score += hintCapital / 2
 	}
+	if a.isBare() && !determined {
+		score += hintBare
+	}
+	if a.isPerson(of) {
+		score += hintPerson
+	}
 	if match.Kind == Hashtag {
 		score += hintTag
 	}
-	if text[match.Start] < utf8.RuneSelf && (isForeign(text, int(match.Start)-1) || isForeign(text, int(match.End))) {
+	if start := int(match.Start); start > 0 && (text[start-1] == '^' || text[start-1] == '*' || text[start-1] == '/') {
+		score += hintSignature
+	}
+	if isASCII && (isForeign(text, int(match.Start)-1) || isForeign(text, int(match.End))) {
 		score += hintScript
 	}
-	score += c.peers(r, text, found, i)
 	return score
 }
 
-// anywhere weighs the words of the text, wherever they stand.
-func (c *contexts) anywhere(a *surroundings, of *context) float64 {
+// elsewhere weighs the other words of the text, wherever they stand, and says whether words of the service's own context are there.
+func (c *contexts) elsewhere(a *surroundings, of *context) (score float64, inContext bool) {
 	contexts, techs, failures := 0, 0, 0
 	for i := range a.words[:a.n] {
 		w := &a.words[i]
@@ -391,7 +488,6 @@ func (c *contexts) anywhere(a *surroundings, of *context) float64 {
 			failures++
 		}
 	}
-	score := 0.0
 	if contexts > 0 {
 		score += hintContext + hintContextMore*float64(min(contexts-1, 2))
 	}
@@ -401,7 +497,7 @@ func (c *contexts) anywhere(a *surroundings, of *context) float64 {
 	if failures > 0 {
 		score += hintFailsAny
 	}
-	return score
+	return score, contexts > 0
 }
 
 // failing says whether the words behind the name, or around it in a question, say that it fails.
@@ -453,22 +549,21 @@ func (c *contexts) neighbours(a *surroundings, capital bool) float64 {
 	return score
 }
 
-var toHash = hashString("to")
+var toHash, youHash = hashString("to"), hashString("you")
 
-// peers weighs other services that the text names.
-func (c *contexts) peers(r *reader, text string, found []Match, i int) float64 {
-	score := 0.0
+// peers weighs other services that the text names, and says whether one of them is joined to the name.
+func (c *contexts) peers(r *reader, text string, found []Match, i int) (score float64, isJoined bool) {
 	for j, other := range found {
 		if other.Service == found[i].Service || !other.InContext {
 			continue
 		}
-		score = max(score, hintOther)
+		score = hintOther
 		from, to := found[min(i, j)].End, found[max(i, j)].Start
 		if max(i, j)-min(i, j) == 1 && to-from <= maxBetween && c.joined(r, text[from:to]) {
-			score = max(score, hintPeer)
+			isJoined = true
 		}
 	}
-	return score
+	return score, isJoined
 }
 
 // maxBetween bounds the text that may join two names.
@@ -476,6 +571,9 @@ const maxBetween = 12
 
 // joined says whether what stands between two names is a conjunction, or signs only.
 func (c *contexts) joined(r *reader, between string) bool {
+	if strings.TrimSpace(between) == "" { // "verizon nationwide"
+		return false
+	}
 	for i := 0; i < len(between); {
 		w := r.word(between, i)
 		if w.class != fold.Break && c.lexicon.of(w.hash)&joins == 0 {
@@ -491,22 +589,31 @@ func (of *context) isContext(hash uint64) bool {
 	return ok
 }
 
-// longest gives the number of words of the longest of the phrases that stands around the name, and whether one that does not hold the
-// name stands anywhere.
-func (of *context) longest(a *surroundings, phrases []phrase) (around int, anywhere bool) {
+// around gives the number of words of the longest of the phrases with the name that stands around it.
+func (of *context) around(a *surroundings, phrases []phrase) int {
+	longest := 0
 	for i := range phrases {
-		p := &phrases[i]
-		if p.name >= 0 {
-			if len(p.words) > around && p.at(a, a.name-p.name) {
-				around = len(p.words)
-			}
-			continue
-		}
-		for from := 0; !anywhere && from+len(p.words) <= a.n; from++ {
-			anywhere = p.at(a, from)
+		if p := &phrases[i]; p.name >= 0 && len(p.words) > longest && p.at(a, a.name-p.name) {
+			longest = len(p.words)
 		}
 	}
-	return around, anywhere
+	return longest
+}
+
+// anywhere says whether phrases without the name stand in the text.
+func (of *context) anywhere(a *surroundings) (means, doesNot bool) {
+	stands := func(phrases []phrase) bool {
+		for i := range phrases {
+			p := &phrases[i]
+			for from := 0; p.name < 0 && from+len(p.words) <= a.n; from++ {
+				if p.at(a, from) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return stands(of.phrases), stands(of.nots)
 }
 
 func (p *phrase) at(a *surroundings, from int) bool {

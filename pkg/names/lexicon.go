@@ -51,7 +51,7 @@ var lexicon = []struct {
 		now having s never be stopped refuses refused to today right officially basically literally finally even all ever super
 		absolutely fucking freaking very too pretty also both n apparently probably definitely yet ist sind nicht no esta está ne est pas non
 		è niet не снова опять`},
-	{agent, `keeps wont says said saying wants needs lets doesnt hasnt refuses thinks told decided announced launched released pushed
+	{agent, `has keeps wont says said saying wants needs lets doesnt hasnt refuses thinks told decided announced launched released pushed
 		updated charged charges owes owns claims isnt just cancelled canceled sent closed locked denied declined ate lost deleted
 		changed offers sells does fixed support please pls plz`},
 	{indef, `a an another some any no every each which what such this these those few various un una une ein eine einen uno een bir`},
@@ -67,10 +67,10 @@ var lexicon = []struct {
 		joining joined restart restarted restarting updating updated uninstall uninstalled uninstalling delete deleted
 		deleting hate hates hated love loving loves dear hey hi hello thanks thank thx dm fuck fix fixing blame blaming switching switched leaving
 		quit quitting calling called contact contacting contacted onto dammit damn wtf lol omg ugh yo plz pls everyone's anyone's
-		else elses logging login reopen relaunch refresh launch launching trust trusted ditch ditched ditching quitting boycott paying paid pay
+		else elses logging login reopen relaunch refresh launch launching trust trusted ditch ditched ditching quitting boycott screw damn curse paying paid pay
 		owe sue suing blocked why`},
 	{at, `on at from with by over in via into inside off to for of than like without about onto`},
-	{joins, `and or vs versus n y e o und oder et ou en of dan ve и و app while but to than not`},
+	{joins, `and or vs versus n y e o und oder et ou en of dan ve и و app while but to than not because cause when so if since whenever where that says why how aka called`},
 	{part, `app apps server servers site website web login account accounts support outage outages api link links page customer service services
 		user users update updates desktop mobile online client bot bots channel store password passwords hq employee employees rep reps
 		dev devs team software platform status id notifications notification subscription error errors card cards team's tv
