@@ -6,13 +6,14 @@ import (
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 
 	"outcry.dev/pkg/catalog"
+	"outcry.dev/pkg/classify/internal/decide"
 	"outcry.dev/pkg/classify/internal/feature"
 	"outcry.dev/pkg/classify/internal/linear"
 	"outcry.dev/pkg/classify/internal/target"
 )
 
 const (
-	labelCount   = int(outcryv1.Label_LABEL_OTHER)
+	labelCount   = decide.Labels
 	symptomCount = int(outcryv1.Symptom_SYMPTOM_GENERAL)
 )
 
@@ -151,7 +152,7 @@ func (c *Classifier) decide(s *session, j *judgement, t feature.Target) {
 	v := s.doc.Features(t)
 	c.model.labels.Logits(v.Index, v.Value, j.labels[:])
 	linear.Softmax(j.labels[:])
-	j.label = best(j.labels[:])
+	j.label = decide.Choose(j.labels[:], t.Official || s.doc.ByOperator())
 	if l := outcryv1.Label(j.label + 1); l == outcryv1.Label_LABEL_COMPLAINT || l == outcryv1.Label_LABEL_OTHER {
 		return
 	}

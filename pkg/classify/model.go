@@ -14,7 +14,7 @@ import (
 )
 
 // magic begins a stored model; its last digit is the version of the form.
-const magic = "OUTCRY-MODEL-1\n"
+const magic = "OUTCRY-MODEL-2\n"
 
 //go:embed weights.bin
 var weights []byte

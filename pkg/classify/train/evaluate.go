@@ -7,12 +7,13 @@ import (
 
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 
+	"outcry.dev/pkg/classify/internal/decide"
 	"outcry.dev/pkg/classify/internal/linear"
 )
 
 const (
-	labelCount   = 6
-	symptomCount = 15
+	labelCount   = decide.Labels
+	symptomCount = int(outcryv1.Symptom_SYMPTOM_GENERAL)
 )
 
 // outcome is what a model said of an example that it had not seen.
@@ -22,15 +23,7 @@ type outcome struct {
 	p      []float32
 }
 
-func (o *outcome) best() int {
-	best := 0
-	for c, v := range o.p {
-		if v > o.p[best] {
-			best = c
-		}
-	}
-	return best
-}
+func (o *outcome) best() int { return decide.Choose(o.p, o.operator) }
 
 // score counts one class against the rest.
 type score struct{ hit, said, true float64 }
@@ -76,7 +69,7 @@ func (t *tally) macroF1() float64 {
 	for _, s := range t.byLabel {
 		sum += s.f1()
 	}
-	return sum / labelCount
+	return sum / float64(labelCount)
 }
 
 // calibration measures the expected calibration error over ten bins of equal width (Naeini et al., AAAI 2015).
@@ -134,7 +127,7 @@ func crossValidate(all []example, folds int, o options, judge func(*post) bool) 
 			}
 		}
 		w := linear.Fit(train, o.label)
-		m := w.Quantise(1)
+		m := w.Quantise()
 		for _, e := range held {
 			logits := make([]float32, labelCount)
 			m.Logits(e.Index, e.Value, logits)
@@ -144,38 +137,83 @@ func crossValidate(all []example, folds int, o options, judge func(*post) bool) 
 	return out
 }
 
-// temperature finds the factor on logits that makes the probabilities most likely.
-func temperature(out []outcome) float32 {
-	loss := func(f float64) float64 {
-		var sum float64
-		for _, o := range out {
-			var z float64
-			for _, l := range o.logits {
-				z += math.Exp(f * float64(l-o.logits[o.Class]))
-			}
-			sum += math.Log(z)
-		}
-		return sum
-	}
-	lo, hi := 0.2, 5.0
-	for range 60 { // golden section
-		a, b := hi-(hi-lo)*0.618, lo+(hi-lo)*0.618
-		if loss(a) < loss(b) {
-			hi = b
-		} else {
-			lo = a
-		}
-	}
-	return float32((lo + hi) / 2)
+// scaling makes logits into probabilities: a common factor, and a shift for each label, because the posts that are learnt from are
+// not sampled as the posts that are judged are (vector scaling; Guo et al., ICML 2017).
+type scaling struct {
+	factor float64
+	shift  [labelCount]float64
 }
 
-func applyTemperature(out []outcome, factor float32) {
-	for i := range out {
-		p := make([]float32, len(out[i].logits))
-		for c, l := range out[i].logits {
-			p[c] = l * factor
+// fitScaling minimises the cross entropy of outcomes whose model has not seen them.
+func fitScaling(out []outcome) scaling {
+	s := scaling{factor: 1}
+	const steps, rate, pull = 400, 0.5, 0.002 // pull keeps the shifts of rare labels small
+	p := make([]float64, labelCount)
+	for range steps {
+		var df float64
+		var ds [labelCount]float64
+		for i := range out {
+			s.apply(out[i].logits, p)
+			p[out[i].Class]--
+			for c, e := range p {
+				ds[c] += e
+				df += e * float64(out[i].logits[c])
+			}
 		}
-		linear.Softmax(p)
-		out[i].p = p
+		n := math.Max(float64(len(out)), 1)
+		s.factor -= rate * df / n * 0.2
+		for c := range ds {
+			s.shift[c] -= rate * (ds[c]/n + pull*s.shift[c])
+		}
+	}
+	return s
+}
+
+// apply writes the probabilities to p.
+func (s *scaling) apply(logits []float32, p []float64) {
+	var top, sum float64 = math.Inf(-1), 0
+	for c, l := range logits {
+		p[c] = s.factor*float64(l) + s.shift[c]
+		top = math.Max(top, p[c])
+	}
+	for c := range p {
+		p[c] = math.Exp(p[c] - top)
+		sum += p[c]
+	}
+	for c := range p {
+		p[c] /= sum
+	}
+}
+
+// applyScaling fills in the probabilities.
+func applyScaling(out []outcome, s scaling) {
+	p := make([]float64, labelCount)
+	for i := range out {
+		s.apply(out[i].logits, p)
+		out[i].p = make([]float32, labelCount)
+		for c, v := range p {
+			out[i].p[c] = float32(v)
+		}
+	}
+}
+
+// crossScale fits a scaling to all parts but one and applies it to that one, for each part: what is reported is then nowhere fitted to
+// the posts it is reported of. Only posts sampled as the held-out ones are fitted to.
+func crossScale(out []outcome, folds int) {
+	for fold := range folds {
+		var others, mine []outcome
+		var at []int
+		for i := range out {
+			switch {
+			case foldOf(out[i].post, folds) == fold:
+				mine, at = append(mine, out[i]), append(at, i)
+			case out[i].post.origin == originDev && out[i].chosen:
+				others = append(others, out[i])
+			}
+		}
+		applyScaling(mine, fitScaling(others))
+		for k, i := range at {
+			out[i].p = mine[k].p
+		}
 	}
 }

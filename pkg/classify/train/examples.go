@@ -13,14 +13,15 @@ import (
 // example is a post seen from one service.
 type example struct {
 	linear.Example
-	symptom int // class, or -1
-	post    *post
-	service int  // or -1 where the post names none
-	chosen  bool // the service is the one that the label is about
+	symptom  int // class, or -1
+	post     *post
+	service  int  // or -1 where the post names none
+	operator bool // an account of the operator wrote the post
+	chosen   bool // the service is the one that the label is about
 }
 
 // weights of examples by where their labels come from: posts sampled as the held-out ones are count most.
-var originWeight = map[origin]float32{originDev: 1.2, originRead: 1, originOwn: 0.7}
+var originWeight = map[origin]float32{originDev: 1.5, originRead: 0.7, originOwn: 0.9}
 
 const besideWeight = 0.4 // of a service that is named beside the one a label is about
 
@@ -51,7 +52,7 @@ func (m *maker) examples(p *post) []example {
 			t.Official = p.Official
 		}
 		v := m.doc.Features(t)
-		e := example{post: p, service: service, chosen: chosen, symptom: int(outcryv1.ParseSymptom(symptom)) - 1}
+		e := example{post: p, service: service, chosen: chosen, operator: p.Official || m.doc.ByOperator(), symptom: int(outcryv1.ParseSymptom(symptom)) - 1}
 		e.Index = append([]uint32(nil), v.Index...)
 		e.Value = append([]float32(nil), v.Value...)
 		e.Class = int(l) - 1

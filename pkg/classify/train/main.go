@@ -21,7 +21,7 @@ type options struct {
 }
 
 func defaultOptions() options {
-	base := linear.Options{Features: 1 << feature.Bits, Epochs: 14, Rate: 0.25, L2: 2e-6, Seed: 20101222}
+	base := linear.Options{Features: 1 << feature.Bits, Epochs: 20, Rate: 0.3, L2: 2e-5, Seed: 20101222, Dropout: 0.5}
 	o := options{label: base, symptom: base, folds: 10}
 	o.label.Classes, o.symptom.Classes = labelCount, symptomCount
 	return o
@@ -78,18 +78,19 @@ func run(args []string, out io.Writer) error {
 	return nil
 }
 
-// build fits both models to all examples, with the temperature that cross-validation finds.
+// build fits both models to all examples, with the scaling that cross-validation finds.
 func build(out io.Writer, all []example, o options) ([]byte, error) {
 	held := crossValidate(all, o.folds, o, func(p *post) bool { return p.origin == originDev })
-	factor := temperature(held)
-	labels := linear.Fit(plain(all), o.label).Quantise(factor)
-	symptoms := linear.Fit(bySymptom(all), o.symptom).Quantise(1)
+	scale := fitScaling(only(held, originDev))
+	labels := linear.Fit(plain(all), o.label).Quantise()
+	labels.Rescale(float32(scale.factor), scale.shift[:])
+	symptoms := linear.Fit(bySymptom(all), o.symptom).Quantise()
 	stored := classify.EncodeModel(labels, symptoms)
 	m, err := classify.ReadModel(stored)
 	if err != nil {
 		return nil, fmt.Errorf("the new model cannot be read: %w", err)
 	}
-	fmt.Fprintf(out, "model %s, temperature factor %.3f\n", m.Version(), factor)
+	fmt.Fprintf(out, "model %s, factor %.3f, shifts %.2f\n", m.Version(), scale.factor, scale.shift)
 	return stored, nil
 }
 

@@ -12,8 +12,8 @@ import (
 // report measures by cross-validation on other people's posts, and on the project's own test posts.
 func report(w io.Writer, c *corpus, m *maker, all []example, o options, faults string) error {
 	held := crossValidate(all, o.folds, o, func(p *post) bool { return p.origin == originDev || p.origin == originRead })
-	factor := temperature(only(held, originDev))
-	applyTemperature(held, factor)
+	crossScale(held, o.folds)
+	scale := fitScaling(only(held, originDev))
 	var given, read tally
 	bySource := map[string]*tally{}
 	for i := range held {
@@ -31,7 +31,7 @@ func report(w io.Writer, c *corpus, m *maker, all []example, o options, faults s
 		}
 		bySource[h.post.Source].add(h)
 	}
-	fmt.Fprintf(w, "temperature factor %.3f\n", factor)
+	fmt.Fprintf(w, "factor %.3f, shifts %.2f\n", scale.factor, scale.shift)
 	given.write(w, "held-out posts, service given")
 	given.writeLabels(w)
 	endToEnd(held, originDev, false).write(w, "held-out posts, from the text alone")
@@ -41,7 +41,7 @@ func report(w io.Writer, c *corpus, m *maker, all []example, o options, faults s
 		bySource[s].write(w, "… "+s)
 	}
 	if len(c.tests) > 0 {
-		own(w, c, m, all, o, factor)
+		own(w, c, m, all, o, scale)
 	}
 	if faults != "" {
 		return writeFaults(held, faults)
@@ -52,7 +52,7 @@ func report(w io.Writer, c *corpus, m *maker, all []example, o options, faults s
 func only(held []outcome, from origin) []outcome {
 	var list []outcome
 	for _, h := range held {
-		if h.post.origin == from {
+		if h.post.origin == from && h.chosen {
 			list = append(list, h)
 		}
 	}
@@ -112,8 +112,8 @@ func (d *detection) write(w io.Writer, title string) {
 }
 
 // own measures a model of everything on the posts written for tests, by file.
-func own(w io.Writer, c *corpus, m *maker, all []example, o options, factor float32) {
-	mod := linear.Fit(plain(all), o.label).Quantise(factor)
+func own(w io.Writer, c *corpus, m *maker, all []example, o options, scale scaling) {
+	mod := linear.Fit(plain(all), o.label).Quantise()
 	tests := m.all(c.tests)
 	byFile := map[string]*tally{}
 	out := make([]outcome, len(tests))
@@ -122,7 +122,7 @@ func own(w io.Writer, c *corpus, m *maker, all []example, o options, factor floa
 		out[i] = outcome{example: e, logits: make([]float32, labelCount)}
 		mod.Logits(e.Index, e.Value, out[i].logits)
 	}
-	applyTemperature(out, 1)
+	applyScaling(out, scale)
 	total := &tally{}
 	for i := range out {
 		name := out[i].post.Source

@@ -9,7 +9,7 @@ import (
 
 // selectPosts writes what the model thinks of the posts nobody has labelled, for a reader to choose from.
 func selectPosts(c *corpus, m *maker, all []example, o options, file string) error {
-	mod := linear.Fit(plain(all), o.label).Quantise(1)
+	mod := linear.Fit(plain(all), o.label).Quantise()
 	f, err := os.Create(file)
 	if err != nil {
 		return err

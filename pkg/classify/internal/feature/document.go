@@ -78,6 +78,9 @@ type Document struct {
 // Services gives the caller's numbers of the services in order of appearance.
 func (d *Document) Services() []int { return d.services }
 
+// ByOperator reports whether the text states, as archives do, that an account of a service in the catalog wrote it: "[Handle] text".
+func (d *Document) ByOperator() bool { return d.official >= 0 }
+
 // Normalized gives the text as the tokenizer saw it.
 func (d *Document) Normalized() string { return d.text }
 

@@ -21,6 +21,7 @@ type Options struct {
 	Rate     float64 // AdaGrad's step
 	L2       float64 // pull towards 0, per example and feature
 	Seed     uint64
+	Dropout  float64 // share of an example's features hidden at each step (Wager et al., Dropout Training as Adaptive Regularization, NIPS 2013)
 }
 
 // Weights are what Fit finds, before quantising.
@@ -43,14 +44,23 @@ func Fit(examples []Example, o Options) *Weights {
 		order[i] = i
 	}
 	rng := rand.New(rand.NewPCG(o.Seed, 1))
+	var index []uint32
+	var value []float32
+	keep := float32(1 / (1 - o.Dropout))
 	rate, l2 := float32(o.Rate), float32(o.L2)
 	for epoch := range o.Epochs {
 		rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		for _, n := range order {
 			e := &examples[n]
-			copy(p, bias)
+			index, value = index[:0], value[:0]
 			for i, f := range e.Index {
-				row, v := w[int(f)*k:int(f)*k+k], e.Value[i]
+				if o.Dropout == 0 || rng.Float64() >= o.Dropout {
+					index, value = append(index, f), append(value, e.Value[i]*keep)
+				}
+			}
+			copy(p, bias)
+			for i, f := range index {
+				row, v := w[int(f)*k:int(f)*k+k], value[i]
 				for c := range p {
 					p[c] += float32(v * row[c]) // the conversion forbids fusing
 				}
@@ -62,8 +72,8 @@ func Fit(examples []Example, o Options) *Weights {
 				gb[c] += float32(p[c] * p[c])
 				bias[c] -= float32(rate * 0.1 * p[c] / float32(math.Sqrt(float64(gb[c]+1e-6))))
 			}
-			for i, f := range e.Index {
-				v := e.Value[i]
+			for i, f := range index {
+				v := value[i]
 				row, grow := w[int(f)*k:int(f)*k+k], g[int(f)*k:int(f)*k+k]
 				for c := range p {
 					d := float32(p[c]*v) + float32(l2*row[c])
@@ -92,9 +102,9 @@ func Fit(examples []Example, o Options) *Weights {
 }
 
 // Quantise keeps one signed byte a weight; what rounds to nothing is dropped.
-func (w *Weights) Quantise(factor float32) *Model {
+func (w *Weights) Quantise() *Model {
 	k := w.Classes
-	m := &Model{Classes: k, stride: strideFor(k), Bias: w.Bias, Scale: make([]float32, k), Factor: factor}
+	m := &Model{Classes: k, stride: strideFor(k), Bias: w.Bias, Scale: make([]float32, k)}
 	m.weights = make([]int8, len(w.W)/k*m.stride)
 	for c := range k {
 		var top float32

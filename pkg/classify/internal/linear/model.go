@@ -15,7 +15,6 @@ type Model struct {
 	Classes int
 	Bias    []float32 // by class
 	Scale   []float32 // by class: what a weight of 1 stands for
-	Factor  float32   // multiplies the logits: temperature scaling (Guo et al., On Calibration of Modern Neural Networks, ICML 2017)
 	weights []int8    // feature*stride + class
 	stride  int
 }
@@ -44,7 +43,7 @@ func (m *Model) Logits(index []uint32, value []float32, dst []float32) {
 			sum[7] += v * float32(w[7])
 		}
 		for c := range dst {
-			dst[c] = (sum[c]*m.Scale[c] + m.Bias[c]) * m.Factor
+			dst[c] = sum[c]*m.Scale[c] + m.Bias[c]
 		}
 		return
 	}
@@ -57,13 +56,21 @@ func (m *Model) Logits(index []uint32, value []float32, dst []float32) {
 		}
 	}
 	for c := range dst {
-		dst[c] = (sum[c]*m.Scale[c] + m.Bias[c]) * m.Factor
+		dst[c] = sum[c]*m.Scale[c] + m.Bias[c]
 	}
 }
 
 // Weight gives the weight of a feature for a class, in logits per unit of the feature's value.
 func (m *Model) Weight(feature uint32, class int) float32 {
-	return float32(m.weights[int(feature)*m.stride+class]) * m.Scale[class] * m.Factor
+	return float32(m.weights[int(feature)*m.stride+class]) * m.Scale[class]
+}
+
+// Rescale multiplies the logits by factor and then adds shift to each class: calibration after fitting.
+func (m *Model) Rescale(factor float32, shift []float64) {
+	for c := range m.Bias {
+		m.Bias[c] = float32(m.Bias[c]*factor) + float32(shift[c])
+		m.Scale[c] *= factor
+	}
 }
 
 // Softmax turns logits into probabilities in place.
@@ -90,7 +97,6 @@ func (m *Model) Append(b []byte) []byte {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(m.Bias[c]))
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(m.Scale[c]))
 	}
-	b = binary.LittleEndian.AppendUint32(b, math.Float32bits(m.Factor))
 	last := -1
 	for f := 0; f*m.stride < len(m.weights); f++ {
 		w := m.weights[f*m.stride : f*m.stride+m.Classes]
@@ -132,7 +138,7 @@ func Read(b []byte) (*Model, []byte, error) {
 	if classes == 0 || classes > Stride || features == 0 || features > 1<<22 {
 		return nil, nil, fmt.Errorf("model of %d classes and %d features is not one of ours", classes, features)
 	}
-	if len(b) < int(classes)*8+4 {
+	if len(b) < int(classes)*8 {
 		return nil, nil, errShort
 	}
 	m := &Model{Classes: int(classes), stride: strideFor(int(classes))}
@@ -145,7 +151,6 @@ func Read(b []byte) (*Model, []byte, error) {
 		m.Bias = append(m.Bias, float())
 		m.Scale = append(m.Scale, float())
 	}
-	m.Factor = float()
 	m.weights = make([]int8, int(features)*m.stride)
 	for f := -1; ; {
 		if len(b) == 0 {

@@ -40,6 +40,9 @@ type Scratch struct{ matches []names.Match }
 
 // Find appends the places of a text that name services, in order and without overlaps. It allocates nothing when there is none.
 func (f *Finder) Find(text string, s *Scratch, dst []feature.Span) []feature.Span {
+	if author, ok := f.author(text, s); ok {
+		dst = append(dst, author)
+	}
 	s.matches = f.names.Find(text, s.matches[:0])
 	if len(s.matches) == 0 {
 		return dst
@@ -49,13 +52,33 @@ func (f *Finder) Find(text string, s *Scratch, dst []feature.Span) []feature.Spa
 		provider = provider || m.InContext && f.network[m.Service]
 	}
 	for _, m := range s.matches {
-		if !m.InContext || provider && m.Service == f.unnamed {
+		if !m.InContext || provider && m.Service == f.unnamed || len(dst) > 0 && int(m.Start) < dst[len(dst)-1].End {
 			continue
 		}
 		dst = append(dst, feature.Span{Start: int(m.Start), End: int(m.End), Service: int(m.Service), Handle: m.Kind == names.Handle})
 	}
 	return dst
 }
+
+// author reads "[Handle] text", the form in which archives state who wrote a post: the handle without its sign, in brackets at the begin.
+func (f *Finder) author(text string, s *Scratch) (feature.Span, bool) {
+	if len(text) < 3 || text[0] != '[' {
+		return feature.Span{}, false
+	}
+	end := strings.IndexByte(text[:min(len(text), maxAuthor)], ']')
+	if end < 3 {
+		return feature.Span{}, false
+	}
+	handle := "@" + text[1:end]
+	s.matches = f.names.Find(handle, s.matches[:0])
+	if len(s.matches) != 1 || s.matches[0].Kind != names.Handle || int(s.matches[0].End) != len(handle) {
+		return feature.Span{}, false
+	}
+	return feature.Span{Start: 1, End: end, Service: int(s.matches[0].Service), Handle: true}, true
+}
+
+// maxAuthor bounds the handle in brackets, in bytes.
+const maxAuthor = 40
 
 // ID gives a service's catalog id.
 func (f *Finder) ID(service int) string { return f.catalog.Services[service].ID }

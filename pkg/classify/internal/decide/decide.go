@@ -1,0 +1,39 @@
+// Package decide chooses a label from probabilities: the most likely one, except that the two labels on which others build claims
+// ("the operator said so", "it works again") need more than a lead.
+//
+// It is used in the same way when measuring and when classifying, so that what is measured is what is done.
+package decide
+
+import outcryv1 "outcry.dev/schemas/outcry/v1"
+
+// Labels is how many labels there are; a label's class is its number minus one.
+const Labels = int(outcryv1.Label_LABEL_OTHER)
+
+// Thresholds found on held-out posts, so that 9 of 10 such labels are right.
+const (
+	// minOfficial holds where no account of the operator is known to have written the post: the wording must be plain.
+	minOfficial = 0.7
+	// minRecovered keeps hopes and reports of other days from ending an incident.
+	minRecovered = 0.5
+)
+
+// Choose gives the class for probabilities. byOperator says that an official account wrote the post.
+func Choose(p []float32, byOperator bool) int {
+	best := -1
+	for c, v := range p {
+		switch outcryv1.Label(c + 1) {
+		case outcryv1.Label_LABEL_OFFICIAL:
+			if !byOperator && v < minOfficial {
+				continue
+			}
+		case outcryv1.Label_LABEL_RECOVERED:
+			if v < minRecovered {
+				continue
+			}
+		}
+		if best < 0 || v > p[best] {
+			best = c
+		}
+	}
+	return best
+}
