@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/classify"
@@ -41,6 +42,7 @@ func run(args []string, out io.Writer) error {
 	output := flags.String("out", "", "`file` for the weights (default: weights.bin in the package's folder)")
 	evaluate := flags.Bool("evaluate", false, "measure by cross-validation and on the project's own test posts; write no weights")
 	folds := flags.Int("folds", 10, "parts of the cross-validation")
+	without := flags.String("without", "", "leave out the written posts of `name`.jsonl, to see what they are worth")
 	choose := flags.String("select", "", "write to `file` what the model thinks of posts without a label, for a reader to label next")
 	faults := flags.String("faults", "", "with --evaluate, write to `file` the posts judged wrongly (other people's posts: keep it private)")
 	if err := flags.Parse(args); err != nil {
@@ -53,6 +55,7 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	c.own = slices.DeleteFunc(c.own, func(p post) bool { return p.Source == *without })
 	o := defaultOptions()
 	o.folds = *folds
 	m := &maker{finder: target.New(catalog.Default())}
