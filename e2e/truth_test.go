@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,7 +57,7 @@ func countsFrom(t *testing.T, posts []line, labels []classified) map[cell]tally 
 				ids[c], authors[c] = map[string]bool{}, map[string]bool{}
 			}
 			ids[c][p.Source+"\x00"+p.ID] = true
-			authors[c][p.Source+"\x00"+p.Author] = true
+			authors[c][p.Source+"\x00"+strings.ToLower(p.Author)] = true // one account, however it is spelled
 		}
 	}
 	out := map[cell]tally{}

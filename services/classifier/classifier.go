@@ -43,17 +43,12 @@ type Stage struct {
 	deps    Deps
 	metrics *metrics
 
-	// official holds, by source and hashed author, the services for which the author speaks.
-	official map[officialKey][]string
+	// official holds, by hashed author, in which the source is, the services for which the author speaks.
+	official map[uint64][]string
 	mentions *bus.Producer
 	dead     *bus.Producer
 	// partitions is how many posts.v1 has.
 	partitions int
-}
-
-type officialKey struct {
-	source string
-	author uint64
 }
 
 // New returns a stage that remembers its parts.
@@ -82,14 +77,14 @@ func (s *Stage) Run(ctx context.Context) error {
 }
 
 // officialAuthors hashes the official accounts of the catalog, because posts carry no names.
-func officialAuthors(c *catalog.Catalog, key []byte) map[officialKey][]string {
+func officialAuthors(c *catalog.Catalog, key []byte) map[uint64][]string {
 	hasher := post.NewAuthorHasher(key)
-	out := map[officialKey][]string{}
+	out := map[uint64][]string{}
 	for _, service := range c.Services {
 		for source, handles := range service.Official {
 			for _, handle := range handles {
 				for _, spelling := range []string{handle, strings.ToLower(handle)} {
-					k := officialKey{source, hasher.Hash(source, spelling)}
+					k := hasher.Hash(source, spelling)
 					if !slices.Contains(out[k], service.ID) {
 						out[k] = append(out[k], service.ID)
 					}
@@ -155,9 +150,10 @@ type worker struct {
 	out       []bus.Message
 	dead      []bus.Message
 	counts    map[countKey]*outcryv1.SourceCount
-	start     int64 // first offset that no Progress covers
-	maxUS     int64 // latest watermark
-	steppedUS int64 // watermark of the latest Progress at a step
+	counting  *outcryv1.SourceCount // the one of counts that was used last; the next post is nearly always of the same source and minute
+	start     int64                 // first offset that no Progress covers
+	maxUS     int64                 // latest watermark
+	steppedUS int64                 // watermark of the latest Progress at a step
 	idle      bool
 }
 
@@ -207,7 +203,7 @@ func (w *worker) classify(p *outcryv1.Post, offset int64) {
 	if p.GetRevision() > 0 {
 		w.retract(p, p.GetRevision()-1)
 	}
-	officialOf := s.official[officialKey{p.GetSource(), p.GetAuthor()}]
+	officialOf := s.official[p.GetAuthor()]
 	w.found = s.deps.Classifier.Classify(&classify.Input{Text: p.GetText(), Lang: p.GetLang(), ReplyTo: p.GetReplyTo(),
 		Repost: p.GetRepostOf() != "", OfficialOf: officialOf}, w.found[:0])
 	if len(w.found) == 0 {
@@ -257,17 +253,22 @@ func (w *worker) progress(next int64) {
 		return int(a.GetMinute() - b.GetMinute())
 	})
 	clear(w.counts)
+	w.counting = nil
 	w.start = next
 	w.broadcast(nil, &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Progress{Progress: p}})
 }
 
 func (w *worker) count(source string, timeUS int64) *outcryv1.SourceCount {
 	k := countKey{source, timeUS / 60_000_000}
+	if c := w.counting; c != nil && c.GetMinute() == k.minute && c.GetSource() == k.source {
+		return c
+	}
 	c := w.counts[k]
 	if c == nil {
 		c = &outcryv1.SourceCount{Source: k.source, Minute: k.minute}
 		w.counts[k] = c
 	}
+	w.counting = c
 	return c
 }
 
