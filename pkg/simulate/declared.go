@@ -59,19 +59,19 @@ func declared() []Scenario {
 func skype2010() Scenario {
 	return Scenario{
 		Name:        "skype-2010",
-		Description: "22 December 2010: Skype fails for millions at 16:00 UTC; the official word comes 50 minutes later",
+		Description: "22 December 2010: Skype fails for millions at 16:00 UTC; the official word comes 50 minutes later (its recovery, which took a day, is shortened to hours)",
 		Start:       day(2010, time.December, 22), Duration: 24 * time.Hour, Volume: 1, PostsPerDay: 72_000, Sources: onTwitter,
 		Outages: []Outage{{
-			Service: "skype", Kind: "total", From: at("15:58"), To: at("23:20"),
-			Reports:      curve("15:58=0.3 16:05=1.5 16:12=4 16:20=8 16:35=17 17:00=32 17:25=42 18:00=40 19:00=32 20:30=22 21:30=14 22:30=7 23:20=3 24:00=1.5"),
-			Recovered:    curve("18:40=0 19:30=0.5 20:30=1 21:30=3 22:10=7 22:40=8 23:20=4 24:00=2"),
+			Service: "skype", Kind: "total", From: at("15:58"), To: at("21:15"),
+			Reports:      curve("15:58=0.3 16:05=1.5 16:12=4 16:20=8 16:35=17 17:00=32 17:25=42 18:00=40 19:00=30 20:00=16 20:40=7 21:15=2 21:40=0.4 22:10=0"),
+			Recovered:    curve("18:40=0 19:30=1 20:10=5 20:45=8 21:15=6 22:00=2 23:00=0.5 24:00=0.2"),
 			Symptoms:     mixOf("login:34 app_crash:16 general:18 connection:14 calls:13 messaging:4 loading:1"),
 			Alternatives: []string{"facebook", "msn-messenger", "google-chat", "google-voice", "yahoo-messenger", "aim", "oovoo", "viber"},
 			Official: []Statement{
 				{At: at("16:50"), Text: "Some of you may have problems signing in to Skype – we're investigating, and we're sorry for the disruption to your conversations"},
 				{At: at("18:05"), Text: "Our engineers and site operations team are working non-stop to get Skype back to normal – thanks for your continued patience"},
-				{At: at("20:10"), Text: "We're bringing Skype back step by step. It may take several more hours until everybody can sign in again. Sorry for the wait"},
-				{At: at("22:05"), Stage: "monitoring", Text: "Skype is now coming back for more and more of you. We know how much you rely on it – thank you for bearing with us"},
+				{At: at("19:30"), Text: "We're bringing Skype back step by step. It may take several more hours until everybody can sign in again. Sorry for the wait"},
+				{At: at("20:40"), Stage: "monitoring", Text: "Skype is now coming back for more and more of you. We know how much you rely on it – thank you for bearing with us"},
 			},
 		}},
 	}
