@@ -26,7 +26,7 @@ type candidate struct {
 }
 
 // add offers a mention that counts; one without a text is never shown but stands for its author, so that it does not matter whether the
-// text was withdrawn before or after. When there are too many, the worst of the symptom and time that has most of them goes.
+// text was withdrawn before or after. When there are too many, one of the symptom and time that has most of them goes: the least sure.
 func (c *candidates) add(x *outcryv1.Mention) {
 	for _, other := range *c {
 		if author(other.x) == author(x) || x.TextFingerprint != 0 && other.x.TextFingerprint == x.TextFingerprint {
@@ -48,7 +48,7 @@ func (c *candidates) add(x *outcryv1.Mention) {
 	worst := slices.MinFunc(*c, func(a, b candidate) int {
 		return cmp.Or(
 			cmp.Compare(sizes[group{b.x.Symptom, b.slot}], sizes[group{a.x.Symptom, a.slot}]),
-			cmp.Compare(a.quality, b.quality),
+			cmp.Compare(a.x.Score, b.x.Score),
 			cmp.Compare(b.x.Id, a.x.Id))
 	})
 	*c = slices.DeleteFunc(*c, func(o candidate) bool { return o.x == worst.x })

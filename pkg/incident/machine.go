@@ -221,7 +221,7 @@ func (m *Machine) follow(v detect.Verdict) *outcryv1.Incident {
 	case before != recovering && m.relaxed(v):
 		m.incident.State, m.incident.RecoveringAtUs = recovering, m.at
 		m.hourLow = int64(v.Windows[3].Observed)
-	case before == recovering && m.relapsed(v):
+	case before == recovering && m.relapsed(v) && m.large(v):
 		m.incident.State, m.incident.RecoveringAtUs = suspected, 0
 		if m.incident.ConfirmedAtUs > 0 {
 			m.incident.State = confirmed
@@ -272,6 +272,15 @@ func (m *Machine) relaxed(v detect.Verdict) bool {
 func (m *Machine) relapsed(v detect.Verdict) bool {
 	hour := v.Windows[3]
 	return v.Windows[0].Alarm || v.Windows[1].Alarm || float64(int64(hour.Observed)-m.hourLow) >= hour.Threshold
+}
+
+// relapseShare is the part of the incident's peak that a relapse must reach: the tail of a large outage is still an alarm by itself.
+const relapseShare = 0.1
+
+// large reports whether people come at a rate that is a part of the incident worth speaking of.
+func (m *Machine) large(v detect.Verdict) bool {
+	short := v.Windows[1]
+	return float64(short.Observed) >= relapseShare*float64(m.peak)*short.Window.Minutes()
 }
 
 // findOfficial looks for the first official word and reports whether it is new.
