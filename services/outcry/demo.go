@@ -89,7 +89,7 @@ func (a *app) demo(ctx context.Context, cmd *cli.Command) error {
 
 	status := a.status(func() string {
 		c := stages.ingest.Counts()
-		return fmt.Sprintf("%s: %d posts so far", cmp.Or(clockOf(c.Newest), "it is getting going"), c.Posts)
+		return fmt.Sprintf("  %s  %d posts so far", cmp.Or(clockOf(c.Newest), "--:--"), c.Posts)
 	})
 	story.status = status
 	started := time.Now()
@@ -226,11 +226,11 @@ func (s *simulated) Run(ctx context.Context, emit source.Emit) error {
 	return err
 }
 
-// storyteller takes the alerter's JSON lines and tells them as they come.
+// storyteller takes the alerter's JSON lines and tells what is new as they come.
 type storyteller struct {
 	mu     sync.Mutex
 	status *statusLine
-	states map[string]string
+	told   map[string]bool
 }
 
 func (s *storyteller) Write(line []byte) (int, error) {
@@ -238,24 +238,37 @@ func (s *storyteller) Write(line []byte) (int, error) {
 		ID, Service, State, Explanation string
 		People                          int
 		Detected                        time.Time `json:"detected_at"`
+		Confirmed                       time.Time `json:"confirmed_at"`
 		Official                        time.Time `json:"official_at"`
+		Resolved                        time.Time `json:"resolved_at"`
 	}
 	if err := json.Unmarshal(bytes.TrimSpace(line), &i); err != nil {
 		return 0, fmt.Errorf("read an incident: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.states == nil {
-		s.states = map[string]string{}
+	if s.told == nil {
+		s.told = map[string]bool{}
 	}
-	state := i.State
+	tell := func(what string, at time.Time, details string) {
+		if s.told[i.ID+what] {
+			return
+		}
+		s.told[i.ID+what] = true
+		s.status.interrupt(fmt.Sprintf("  %5s  %s: %s, %d people so far%s", clockOf(at), i.Service, what, i.People, details))
+	}
 	if !i.Official.IsZero() {
-		state += ", official word"
+		tell("the official word", i.Official, "")
 	}
-	if s.states[i.ID] == state {
-		return len(line), nil // more of the same
+	switch i.State {
+	case "suspected":
+		tell(i.State, i.Detected, "\n         "+i.Explanation)
+	case "confirmed":
+		tell(i.State, i.Confirmed, "\n         "+i.Explanation)
+	case "resolved":
+		tell(i.State, i.Resolved, "")
+	default:
+		tell(i.State, time.Time{}, "")
 	}
-	s.states[i.ID] = state
-	s.status.interrupt(fmt.Sprintf("  %s: %s, %d people. %s", i.Service, state, i.People, i.Explanation))
 	return len(line), nil
 }
