@@ -30,9 +30,10 @@ JSON lines, in the order of their start:
 Several files are read as one stream in event time. Lines that cannot be read go to the topic dead.v1, with file, line and reason, and
 the run goes on. Progress goes to standard error. Nothing is alerted.
 
-The engines are embedded and their data is removed at the end, unless --keep names a folder for it; what is kept can be looked at with
-` + "`outcry api`" + ` and ` + "`outcry query`" + `, with data_dir set to that folder. Where kafka.brokers or clickhouse.address are set, those are
-used, and must hold nothing yet: set kafka.prefix and clickhouse.database to names of the replay's own.
+The engines are embedded and their data is removed at the end, unless --keep names a folder for it; what is kept can be asked with
+` + "`outcry query`" + ` and looked at in a browser with ` + "`outcry up /dev/null`" + `, with data_dir set to that folder.
+Where kafka.brokers or clickhouse.address are set, those are used, and must hold nothing yet: set kafka.prefix and clickhouse.database
+to names of the replay's own.
 
 Formats: ` + strings.Join(files.Formats(), ", ") + `
 
