@@ -4,6 +4,7 @@ package files
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/bzip2"
 	"compress/gzip"
 	"context"
@@ -109,6 +110,7 @@ func Decompress(r io.Reader) (io.Reader, error) {
 func Read(ctx context.Context, name string, r io.Reader, decode Decode, now time.Time, emit source.Emit) error {
 	b := bufio.NewReaderSize(r, 256<<10)
 	var long []byte
+	begun := false
 	for line := int64(1); ; line++ {
 		if line%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -121,14 +123,12 @@ func Read(ctx context.Context, name string, r io.Reader, decode Decode, now time
 			if e := emit(unreadable(name, line, fmt.Sprintf("line of more than %d bytes", MaxLineBytes), raw[:1024])); e != nil {
 				return e
 			}
-		} else if trimmed := bytes.TrimSpace(raw); len(trimmed) > 0 {
-			if line == 1 {
-				trimmed = bytes.TrimPrefix(trimmed, []byte("\xef\xbb\xbf"))
-				if document(trimmed) {
-					rest := io.MultiReader(bytes.NewReader(append([]byte(nil), trimmed...)), strings.NewReader("\n"), b)
-					return readDocument(ctx, name, rest, trimmed[0], decode, now, emit)
-				}
+		} else if trimmed := content(raw, line == 1); len(trimmed) > 0 {
+			if !begun && document(trimmed) {
+				rest := &boundedReader{lines: line - 1, r: io.MultiReader(bytes.NewReader(bytes.Clone(trimmed)), strings.NewReader("\n"), b)}
+				return readDocument(ctx, name, rest, trimmed[0], decode, now, emit)
 			}
+			begun = true
 			if e := decode(trimmed, now, name, line, emit); e != nil {
 				return e
 			}
@@ -140,6 +140,14 @@ func Read(ctx context.Context, name string, r io.Reader, decode Decode, now time
 			return emit(unreadable(name, line, "the file breaks off: "+err.Error(), nil))
 		}
 	}
+}
+
+// content returns a line without the white space around it, and the first without a byte order mark.
+func content(line []byte, first bool) []byte {
+	if first {
+		line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+	}
+	return bytes.TrimSpace(line)
 }
 
 // longLine reads on to the end of the line, keeping a little more than MaxLineBytes of it.
@@ -159,8 +167,7 @@ func longLine(b *bufio.Reader, line []byte) (buf, raw []byte, err error) {
 func document(first []byte) bool { return bytes.HasPrefix(first, []byte("[")) || string(first) == "{" }
 
 // readDocument decodes the elements of an array, or of the list under "statuses" of an object.
-func readDocument(ctx context.Context, name string, r io.Reader, opening byte, decode Decode, now time.Time, emit source.Emit) error {
-	bounded := &boundedReader{r: r}
+func readDocument(ctx context.Context, name string, bounded *boundedReader, opening byte, decode Decode, now time.Time, emit source.Emit) error {
 	d := json.NewDecoder(bounded)
 	broken := func(err error) error {
 		return emit(unreadable(name, bounded.line(), "not a JSON document: "+err.Error(), nil))
@@ -179,7 +186,7 @@ func readDocument(ctx context.Context, name string, r io.Reader, opening byte, d
 			}
 			if key == "statuses" {
 				if t, err := d.Token(); err != nil || t != json.Delim('[') {
-					return broken(errors.Join(errors.New(`"statuses" is no list`), err))
+					return broken(cmp.Or(err, errors.New(`"statuses" is no list`)))
 				}
 				break
 			}

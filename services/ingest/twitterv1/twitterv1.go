@@ -35,6 +35,11 @@ type message struct {
 
 // Decode turns one JSON object into events. Notices other than deletes (limits, warnings, keep-alives) give none.
 func Decode(raw []byte, now time.Time, origin string, position int64, emit source.Emit) error {
+	return decode(raw, false, now, origin, position, emit)
+}
+
+// decode refuses a search response within another: no server sends one, and each level would be parsed again by all above it.
+func decode(raw []byte, listed bool, now time.Time, origin string, position int64, emit source.Emit) error {
 	unreadable := func(reason string) error {
 		return emit(source.Event{Kind: source.Unreadable, Fault: &source.Fault{Origin: origin, Position: position, Reason: reason, Raw: raw}})
 	}
@@ -43,9 +48,11 @@ func Decode(raw []byte, now time.Time, origin string, position int64, emit sourc
 		return unreadable(fmt.Sprintf("not a v1.1 message: %v", err))
 	}
 	switch {
+	case m.Statuses != nil && listed:
+		return unreadable("a search response within another")
 	case m.Statuses != nil:
 		for i, status := range m.Statuses {
-			if err := Decode(status, now, fmt.Sprintf("%s statuses[%d]", origin, i), position, emit); err != nil {
+			if err := decode(status, true, now, fmt.Sprintf("%s statuses[%d]", origin, i), position, emit); err != nil {
 				return err
 			}
 		}
