@@ -71,20 +71,22 @@ func (s *Store) InsertMentions(ctx context.Context, rows []Mention) error {
 			return b.Append(m.GetService(), micros(m.GetTimeUs()), m.GetId(), m.GetLabel().Name(), m.GetScore(), m.GetSymptom().Name(),
 				m.GetModelVersion(), m.GetSource(), m.GetPostId(), m.GetAuthor(), m.GetText(), m.GetLang(), m.GetUrl(), m.GetReplyTo(),
 				m.GetRepostOf(), m.GetPlace(), m.GetOfficialAuthor(), m.GetTextFingerprint(), m.GetRevision(), micros(m.CountedAtUS),
-				uint16(m.Partition), m.Offset, mentionVersion(m.GetRevision(), false))
+				uint16(m.Partition), m.Offset, mentionVersion(m))
 		})
 }
 
-// mentionVersion orders the rows of one mention: a higher revision wins, and within a revision the withdrawal.
-func mentionVersion(revision int64, withdrawn bool) uint64 {
-	v := uint64(max(revision, 0)) << 1
-	if withdrawn {
+// mentionVersion orders the rows of one mention: a higher revision wins; within a revision the withdrawal (Withdraw sets its bit); then
+// what counts in decisions over a repeated delivery that came too late for any.
+func mentionVersion(m *Mention) uint64 {
+	v := uint64(max(m.GetRevision(), 0)) << 2
+	if m.CountedAtUS > 0 {
 		v |= 1
 	}
 	return v
 }
 
-// Withdraw removes the text of the mentions of posts, up to a revision of each. The counts stay.
+// Withdraw removes the text of the mentions of posts, up to a revision of each. The counts stay, and a later delivery of such a revision
+// does not bring the text back.
 func (s *Store) Withdraw(ctx context.Context, posts []*outcryv1.Retraction) error {
 	for len(posts) > 0 {
 		n := min(len(posts), 1000)
@@ -97,12 +99,13 @@ func (s *Store) Withdraw(ctx context.Context, posts []*outcryv1.Retraction) erro
 			INSERT INTO mentions (service, time, id, label, score, symptom, model_version, source, post_id, author, text, lang, url,
 				reply_to, repost_of, place, official_author, text_fingerprint, revision, counted_at, mentions_partition, mentions_offset,
 				received_at, version)
-			WITH indexOf(arrayZip(?, ?), (m.source, m.post_id)) AS place_in_list, arrayElement(?, place_in_list) AS up_to
+			WITH indexOf(arrayZip(?, ?), (m.source, m.post_id)) AS place_in_list, arrayElement(?, place_in_list) AS up_to,
+				toUInt64(bitShiftLeft(toUInt64(up_to), 2) + 2 + (m.counted_at > toDateTime64(0, 6, 'UTC'))) AS withdrawn
 			SELECT service, time, id, label, score, symptom, model_version, source, post_id, author, '', lang, '',
 				reply_to, repost_of, m.place, official_author, text_fingerprint, revision, counted_at, mentions_partition, mentions_offset,
-				received_at, bitOr(bitShiftLeft(toUInt64(up_to), 1), 1)
+				received_at, withdrawn
 			FROM mentions AS m FINAL
-			WHERE post_id IN (?) AND place_in_list > 0 AND revision <= up_to AND text != ''`, sources, ids, revisions, ids)
+			WHERE post_id IN (?) AND place_in_list > 0 AND revision <= up_to AND m.version < withdrawn`, sources, ids, revisions, ids)
 		if err != nil {
 			return err
 		}
@@ -194,24 +197,13 @@ func (s *Store) States(ctx context.Context, partition int) ([]State, error) {
 }
 
 // MentionsSince calls f for the mentions that a partition of mentions.v1 delivered before an offset and that count in decisions at or
-// after an event time, in the order in which decisions take them.
-func (s *Store) MentionsSince(ctx context.Context, partition int, before int64, countedSinceUS int64, f func(Mention)) error {
-	var collected []Mention
-	err := s.query(ctx, "read open windows", func() { collected = collected[:0] }, func(rows driver.Rows) error {
-		m := Mention{Mention: &outcryv1.Mention{}, Partition: partition}
-		var label, symptom string
-		var at, counted time.Time
-		err := rows.Scan(&m.Service, &at, &m.Id, &label, &m.Score, &symptom, &m.ModelVersion, &m.Source, &m.PostId, &m.Author, &m.Text,
-			&m.Lang, &m.Url, &m.ReplyTo, &m.RepostOf, &m.Place, &m.OfficialAuthor, &m.TextFingerprint, &m.Revision, &counted, &m.Offset)
-		m.TimeUs, m.CountedAtUS = at.UnixMicro(), counted.UnixMicro()
-		m.Label, m.Symptom = outcryv1.ParseLabel(label), outcryv1.ParseSymptom(symptom)
-		collected = append(collected, m)
-		return err
-	}, `SELECT service, time, id, toString(label), score, symptom, model_version, source, post_id, author, text, lang, url, reply_to,
-			repost_of, place, official_author, text_fingerprint, revision, counted_at, mentions_offset
-		FROM mentions FINAL
-		WHERE mentions_partition = ? AND mentions_offset < ? AND counted_at >= ?
-		ORDER BY counted_at, time, id`, partition, before, micros(countedSinceUS))
+// after an event time, in the order in which decisions take them: those of some services, or of all where services is nil.
+func (s *Store) MentionsSince(ctx context.Context, partition int, before, countedSinceUS int64, services []string, f func(Mention)) error {
+	where, args := "counted_at >= ?", []any{micros(countedSinceUS)}
+	if services != nil {
+		where, args = where+" AND service IN (?)", append(args, services)
+	}
+	collected, err := s.deliveries(ctx, "read open windows", partition, before, where, args...)
 	if err != nil {
 		return err
 	}
@@ -219,6 +211,35 @@ func (s *Store) MentionsSince(ctx context.Context, partition int, before int64, 
 		f(m)
 	}
 	return nil
+}
+
+// Delivered returns the row of a mention that a partition of mentions.v1 delivered before an offset, or nil.
+func (s *Store) Delivered(ctx context.Context, partition int, before int64, postID string, id uint64) (*Mention, error) {
+	rows, err := s.deliveries(ctx, "look for an earlier delivery", partition, before, "post_id = ? AND id = ?", postID, id)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return &rows[0], nil
+}
+
+// deliveries reads rows in the order in which decisions take them: what came late counts from the step in which it came.
+func (s *Store) deliveries(ctx context.Context, what string, partition int, before int64, where string, args ...any) (out []Mention, err error) {
+	err = s.query(ctx, what, func() { out = nil }, func(rows driver.Rows) error {
+		m := Mention{Mention: &outcryv1.Mention{}, Partition: partition}
+		var label, symptom string
+		var at, counted time.Time
+		err := rows.Scan(&m.Service, &at, &m.Id, &label, &m.Score, &symptom, &m.ModelVersion, &m.Source, &m.PostId, &m.Author, &m.Text,
+			&m.Lang, &m.Url, &m.ReplyTo, &m.RepostOf, &m.Place, &m.OfficialAuthor, &m.TextFingerprint, &m.Revision, &counted, &m.Offset)
+		m.TimeUs, m.CountedAtUS = at.UnixMicro(), counted.UnixMicro()
+		m.Label, m.Symptom = outcryv1.ParseLabel(label), outcryv1.ParseSymptom(symptom)
+		out = append(out, m)
+		return err
+	}, `SELECT service, time, id, toString(label), score, symptom, model_version, source, post_id, author, text, lang, url, reply_to,
+			repost_of, place, official_author, text_fingerprint, revision, counted_at, mentions_offset
+		FROM mentions FINAL
+		WHERE mentions_partition = ? AND mentions_offset < ? AND `+where+`
+		ORDER BY counted_at, greatest(time, counted_at), id`, append([]any{partition, before}, args...)...)
+	return out, err
 }
 
 // micros turns microseconds since 1970 into a time, within what a DateTime64 column can hold.

@@ -155,7 +155,7 @@ func insertOnce[R any](ctx context.Context, s *Store, into string, rows []R, app
 	}
 	for i := range rows {
 		if err := appendRow(batch, &rows[i]); err != nil {
-			return errors.Join(err, batch.Abort())
+			return errors.Join(fmt.Errorf("%w: row %d: %w", errUnfit, i, err), batch.Abort())
 		}
 	}
 	return batch.Send()
@@ -205,8 +205,14 @@ func (s *Store) queryOnce(ctx context.Context, scan func(driver.Rows) error, que
 	return errors.Join(rows.Err(), rows.Close())
 }
 
+// errUnfit is a row that no waiting makes fit its table.
+var errUnfit = errors.New("a row does not fit the table")
+
 // away tells that the server could not be reached or had no room for the moment, from a statement that it refuses.
 func away(err error) bool {
+	if errors.Is(err, errUnfit) {
+		return false
+	}
 	var exception *clickhouse.Exception
 	if errors.As(err, &exception) {
 		switch exception.Code {

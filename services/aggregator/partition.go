@@ -37,13 +37,15 @@ type partition struct {
 
 	services map[string]*service
 	active   map[string]*service // those that a step must look at even without new mentions
+	showing  map[string]*service // those with an incident that is open or could be reopened, and some with an older one
 	pending  map[int64]map[string][]*outcryv1.Mention
 	steps    stepHeap // keys of pending
 
 	seen     map[uint64]delivery
 	seenAt   map[int64][]uint64
-	withdraw map[postKey]int64
-	withdrew map[int64][]postKey
+	withdraw map[postKey]int64   // the revision up to which a post is withdrawn
+	withdrew map[int64][]postKey // by the step in which it was heard
+	fresh    map[int64]bool      // steps of withdrew that changed since the state was saved
 }
 
 // position is how far a partition of posts.v1 is.
@@ -53,9 +55,10 @@ type position struct {
 	Idle        bool  `json:"idle,omitempty"`
 }
 
-// delivery is the first delivery of a mention, with what was heard then.
+// delivery is the first delivery of a mention, with what was heard then. Its step is 0 where it came too late to count.
 type delivery struct {
 	step        int64
+	timeUS      int64
 	offset      int64
 	revision    int64
 	fingerprint uint64
@@ -70,23 +73,17 @@ type postKey struct{ source, id string }
 type service struct {
 	id       string
 	people   window.People
-	texts    map[uint64]copied
 	detector *detect.Detector
 	incident *incident.Machine
 	dirty    bool
 }
 
-// copied is who wrote a text first, and when.
-type copied struct {
-	author uint64
-	step   int64
-}
-
 func newPartition(cfg Config, d detect.Config, i incident.Config) *partition {
 	return &partition{latenessUS: cfg.AllowedLateness.Microseconds(), detect: d, incident: i, clock: math.MinInt64, forgot: math.MinInt64 / 2,
 		progress: map[int32]*position{}, services: map[string]*service{}, active: map[string]*service{},
+		showing: map[string]*service{},
 		pending: map[int64]map[string][]*outcryv1.Mention{}, seen: map[uint64]delivery{}, seenAt: map[int64][]uint64{},
-		withdraw: map[postKey]int64{}, withdrew: map[int64][]postKey{}}
+		withdraw: map[postKey]int64{}, withdrew: map[int64][]postKey{}, fresh: map[int64]bool{}}
 }
 
 // fate says what became of a mention.
@@ -103,6 +100,9 @@ func (f fate) String() string { return [...]string{"counted", "late", "duplicate
 
 // add takes a mention and returns the event time from which it counts (0 for never) and the offset of its first delivery.
 func (p *partition) add(m *outcryv1.Mention, offset int64) (countedAtUS, firstOffset int64, f fate) {
+	if m.GetAuthor() == 0 {
+		m.Author = m.GetId() // unknown authors are not all the same person
+	}
 	if before, ok := p.seen[m.GetId()]; ok {
 		if m.GetRevision() <= before.revision {
 			return 0, 0, duplicate
@@ -111,41 +111,60 @@ func (p *partition) add(m *outcryv1.Mention, offset int64) (countedAtUS, firstOf
 		before.revision = m.GetRevision()
 		p.seen[m.GetId()] = before
 		m.Label, m.Symptom = outcryv1.Label(before.label), outcryv1.Symptom(before.symptom)
-		m.Score, m.TextFingerprint = before.score, before.fingerprint
+		m.Score, m.TextFingerprint, m.TimeUs = before.score, before.fingerprint, before.timeUS
 		p.blank(m)
 		return before.step * stepUS, before.offset, edited
 	}
 	p.blank(m)
 	at := m.GetTimeUs()
-	if pos := p.progress[m.GetPostsPartition()]; pos != nil && at < pos.WatermarkUS {
-		if pos.WatermarkUS-at > p.latenessUS {
+	if from := p.undecided(m.GetPostsPartition()); at < from {
+		if from-at > p.latenessUS {
 			return 0, offset, late
 		}
-		at = pos.WatermarkUS
+		at = from
 	}
 	step := at / stepUS
-	if p.clock != math.MinInt64 {
-		step = max(step, p.clock+1) // only after a partition that was declared idle
-	}
 	p.remember(m, step, offset)
 	p.wait(atStep(m, step), step)
 	return step * stepUS, offset, counted
 }
 
-// atStep returns the mention as decisions see it: a late one counts from the step on in which it came.
+// undecided returns from which event time on a mention of a partition of posts.v1 is in time. The clock is ahead of the partition's own
+// watermark only after the partition was declared idle.
+func (p *partition) undecided(postsPartition int32) (fromUS int64) {
+	if pos := p.progress[postsPartition]; pos != nil {
+		fromUS = pos.WatermarkUS
+	}
+	if p.clock != math.MinInt64 {
+		fromUS = max(fromUS, (p.clock+1)*stepUS)
+	}
+	return fromUS
+}
+
+// atStep returns the mention as decisions see it: a late one counts from the step on in which it came, and the text of an edit is not
+// what was heard.
 func atStep(m *outcryv1.Mention, step int64) *outcryv1.Mention {
-	if m.GetTimeUs() >= step*stepUS {
+	if m.GetTimeUs() >= step*stepUS && m.GetRevision() == 0 {
 		return m
 	}
 	m = proto.CloneOf(m)
-	m.TimeUs = step * stepUS
+	m.TimeUs = max(m.GetTimeUs(), step*stepUS)
+	if m.GetRevision() > 0 {
+		m.Text, m.Url = "", ""
+	}
 	return m
 }
 
 func (p *partition) remember(m *outcryv1.Mention, step, offset int64) {
-	p.seen[m.GetId()] = delivery{step: step, offset: offset, revision: m.GetRevision(), fingerprint: m.GetTextFingerprint(),
-		score: m.GetScore(), label: uint8(m.GetLabel()), symptom: uint8(m.GetSymptom())}
+	p.seen[m.GetId()] = delivery{step: step, timeUS: m.GetTimeUs(), offset: offset, revision: m.GetRevision(),
+		fingerprint: m.GetTextFingerprint(), score: m.GetScore(), label: uint8(m.GetLabel()), symptom: uint8(m.GetSymptom())}
 	p.seenAt[step] = append(p.seenAt[step], m.GetId())
+}
+
+// forgotten tells that a mention is an edit of something that is not remembered: only the tables may know what was heard at first.
+func (p *partition) forgotten(m *outcryv1.Mention) bool {
+	_, known := p.seen[m.GetId()]
+	return !known && m.GetRevision() > 0
 }
 
 func (p *partition) wait(m *outcryv1.Mention, step int64) {
@@ -165,25 +184,48 @@ func (p *partition) retract(r *outcryv1.Retraction) (changed []*outcryv1.Inciden
 	if before, ok := p.withdraw[k]; ok && before >= r.GetRevision() {
 		return nil
 	}
-	for _, s := range p.active {
+	withdraw := func(s *service) {
 		if i := s.incident.Withdraw(r.GetSource(), r.GetPostId()); i != nil {
 			s.dirty = true
 			changed = append(changed, i)
 		}
 	}
+	for _, s := range p.active {
+		withdraw(s)
+	}
+	for id, s := range p.showing {
+		if p.active[id] == nil && s.incident.Alive(p.now()) {
+			withdraw(s)
+		}
+	}
 	slices.SortFunc(changed, func(a, b *outcryv1.Incident) int { return cmp.Compare(a.GetId(), b.GetId()) })
-	p.withdraw[k] = r.GetRevision()
 	step := r.GetTimeUs() / stepUS
 	if p.clock != math.MinInt64 {
-		step = max(step, p.clock)
+		step = min(max(step, p.clock), p.clock+rememberSteps)
 	}
-	p.withdrew[step] = append(p.withdrew[step], k)
+	p.withhold(k, r.GetRevision(), step)
 	return changed
+}
+
+// now is the event time up to which everything is decided.
+func (p *partition) now() time.Time { return time.UnixMicro((p.clock + 1) * stepUS).UTC() }
+
+// withhold remembers up to which revision a post is withdrawn.
+func (p *partition) withhold(k postKey, revision, step int64) {
+	p.withdraw[k] = revision
+	p.withdrew[step] = append(p.withdrew[step], k)
+	p.fresh[step] = true
+}
+
+// withdrawn tells whether the post of a mention is withdrawn, as far as is remembered.
+func (p *partition) withdrawn(m *outcryv1.Mention) bool {
+	upTo, ok := p.withdraw[postKey{m.GetSource(), m.GetPostId()}]
+	return ok && m.GetRevision() <= upTo
 }
 
 // blank takes the text from a mention of a withdrawn post.
 func (p *partition) blank(m *outcryv1.Mention) {
-	if upTo, ok := p.withdraw[postKey{m.GetSource(), m.GetPostId()}]; ok && m.GetRevision() <= upTo {
+	if p.withdrawn(m) {
 		m.Text, m.Url = "", ""
 	}
 }
@@ -265,15 +307,18 @@ func (p *partition) decide(step int64, emit func(decided)) {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	at := time.UnixMicro((step + 1) * stepUS).UTC()
+	at := p.now()
 	for _, id := range ids {
 		s := p.active[id]
 		s.people.Advance(step)
-		s.take(mentions[id], step)
+		p.take(s, mentions[id])
 		people := s.people.Counts()
 		verdict := s.detector.Step(detect.Observation{At: at, People: people, MinutePeople: people[0], Ingested: -1}, s.incident.Open())
 		changed := s.incident.Step(verdict)
 		s.dirty = true
+		if changed != nil {
+			p.showing[id] = s
+		}
 		emit(decided{service: id, verdict: verdict, changed: changed})
 		if s.people.Empty() && !s.incident.Open() {
 			delete(p.active, id)
@@ -282,13 +327,16 @@ func (p *partition) decide(step int64, emit func(decided)) {
 }
 
 // take counts the people of the mentions of one step.
-func (s *service) take(mentions []*outcryv1.Mention, step int64) {
+func (p *partition) take(s *service, mentions []*outcryv1.Mention) {
 	order(mentions)
 	for _, m := range mentions {
-		if s.countsAsPerson(m, step) {
+		if m.GetText() != "" && p.withdrawn(m) { // while it waited
+			m = proto.CloneOf(m)
+			p.blank(m)
+		}
+		if s.incident.Add(m) {
 			s.people.Add(m.GetAuthor())
 		}
-		s.incident.Add(m)
 	}
 }
 
@@ -297,26 +345,6 @@ func order(mentions []*outcryv1.Mention) {
 	slices.SortFunc(mentions, func(a, b *outcryv1.Mention) int {
 		return cmp.Or(cmp.Compare(a.GetTimeUs(), b.GetTimeUs()), cmp.Compare(a.GetId(), b.GetId()))
 	})
-}
-
-// countsAsPerson tells somebody who reports an outage from somebody who repeats a post or a text.
-func (s *service) countsAsPerson(m *outcryv1.Mention, step int64) bool {
-	if m.GetLabel() != outcryv1.Label_LABEL_OUTAGE || m.GetRepostOf() != "" {
-		return false
-	}
-	f := m.GetTextFingerprint()
-	if f == 0 {
-		return true
-	}
-	first, ok := s.texts[f]
-	if !ok || step-first.step >= rememberSteps {
-		if s.texts == nil {
-			s.texts = map[uint64]copied{}
-		}
-		s.texts[f] = copied{author: m.GetAuthor(), step: step}
-		return true
-	}
-	return first.author == m.GetAuthor()
 }
 
 func (p *partition) service(id string) *service {
@@ -344,19 +372,18 @@ func (p *partition) forget() {
 			delete(p.seenAt, step)
 		}
 	}
+	for id, s := range p.showing {
+		if !s.incident.Alive(p.now()) {
+			delete(p.showing, id)
+		}
+	}
 	for step, keys := range p.withdrew {
 		if step < oldest {
 			for _, k := range keys {
 				delete(p.withdraw, k)
 			}
 			delete(p.withdrew, step)
-		}
-	}
-	for _, s := range p.services {
-		for f, c := range s.texts {
-			if c.step < oldest {
-				delete(s.texts, f)
-			}
+			delete(p.fresh, step)
 		}
 	}
 }

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
+	"time"
 
 	"outcry.dev/pkg/store"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
 // partitionState is the row without a service in aggregator_state. The rest of a partition is rebuilt from mentions.
@@ -52,71 +55,151 @@ func (s *service) unmarshalState(b []byte) error {
 	return nil
 }
 
+// reserved begins the names of rows in aggregator_state that are no services: no id of the catalog contains it.
+const reserved = "/"
+
+// withdrawnRows is how many rows the withdrawals of a partition share in turn: more than there are steps to remember.
+const withdrawnRows = 1 << 11
+
+// withdrawnRow names the row that holds what was withdrawn in a step. The row is used again long after that step is forgotten.
+func withdrawnRow(step int64) string {
+	return fmt.Sprintf("%swithdrawn/%04d", reserved, step%withdrawnRows)
+}
+
+// withdrawnState is what was withdrawn in a step. A withdrawal can arrive before its post, so the mentions do not tell.
+type withdrawnState struct {
+	Step  int64           `json:"step"`
+	Posts []withdrawnPost `json:"posts"`
+}
+
+type withdrawnPost struct {
+	Source   string `json:"source"`
+	ID       string `json:"id"`
+	Revision int64  `json:"revision"`
+}
+
+func (p *partition) marshalWithdrawn(step int64) ([]byte, error) {
+	s := withdrawnState{Step: step}
+	for _, k := range p.withdrew[step] {
+		s.Posts = append(s.Posts, withdrawnPost{k.source, k.id, p.withdraw[k]})
+	}
+	return json.Marshal(s)
+}
+
+func (p *partition) unmarshalWithdrawn(b []byte) error {
+	var s withdrawnState
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	if p.clock != math.MinInt64 && s.Step < p.clock-rememberSteps {
+		return nil
+	}
+	for _, w := range s.Posts {
+		if k := (postKey{w.Source, w.ID}); p.withdraw[k] <= w.Revision {
+			p.withhold(k, w.Revision, s.Step)
+		}
+	}
+	return nil
+}
+
 // restore brings a partition to where its last flush left it. It returns the offset to go on from (-1: the beginning) and the
 // epoch of the previous owner.
 func (p *partition) restore(ctx context.Context, st *store.Store, number int) (next int64, epoch uint64, err error) {
 	rows, err := st.States(ctx, number)
-	if err != nil {
-		return 0, 0, err
+	if err != nil || len(rows) == 0 {
+		return -1, 0, err
 	}
-	next = -1
+	if rows[0].Service != "" {
+		return 0, 0, errors.New("restore: aggregator_state has services but no partition; empty it to start again from what the topic holds")
+	}
+	next, epoch = rows[0].NextOffset, rows[0].Version>>epochShift
 	for _, r := range rows {
-		epoch = max(epoch, r.Version>>epochShift)
-		if r.Service != "" {
-			if err := p.service(r.Service).unmarshalState(r.State); err != nil {
-				return 0, 0, fmt.Errorf("restore partition %d: %w", number, err)
-			}
+		// Each owner begins by writing all rows. One that is of another epoch is what a superseded owner wrote beyond our predecessor.
+		if r.Version>>epochShift != epoch {
 			continue
 		}
-		var s partitionState
-		if err := json.Unmarshal(r.State, &s); err != nil {
+		if err := p.unmarshalRow(r); err != nil {
 			return 0, 0, fmt.Errorf("restore partition %d: %w", number, err)
 		}
-		p.progress, p.expected, p.began, p.clock, next = s.Progress, s.Expected, s.Began, s.Clock, r.NextOffset
-		if p.progress == nil {
-			p.progress = map[int32]*position{}
-		}
-	}
-	if next < 0 {
-		if len(rows) > 0 {
-			return 0, 0, errors.New("restore: aggregator_state has services but no partition")
-		}
-		return -1, 0, nil
 	}
 	return next, epoch, p.rebuild(ctx, st, number, next)
 }
 
+func (p *partition) unmarshalRow(r store.State) error {
+	if strings.HasPrefix(r.Service, reserved) {
+		return p.unmarshalWithdrawn(r.State)
+	}
+	if r.Service != "" {
+		return p.service(r.Service).unmarshalState(r.State)
+	}
+	var s partitionState
+	if err := json.Unmarshal(r.State, &s); err != nil {
+		return err
+	}
+	p.progress, p.expected, p.began, p.clock = s.Progress, s.Expected, s.Began, s.Clock
+	if p.progress == nil {
+		p.progress = map[int32]*position{}
+	}
+	return nil
+}
+
 // rebuild fills the windows again from the mentions that had been delivered.
 func (p *partition) rebuild(ctx context.Context, st *store.Store, number int, next int64) error {
-	since := int64(0)
-	if p.clock != math.MinInt64 {
-		since = (p.clock - rememberSteps) * stepUS
-		for _, s := range p.services {
-			if s.incident.Open() {
-				since = min(since, s.incident.NeedsSince())
-			}
+	since, longer, alive := p.needs()
+	take := func(m store.Mention) { p.restoreMention(m.Mention, m.CountedAtUS/stepUS, m.Offset) }
+	if len(alive) > 0 {
+		if err := st.MentionsSince(ctx, number, next, longer, alive, take); err != nil {
+			return err
 		}
 	}
-	err := st.MentionsSince(ctx, number, next, max(1, since), func(m store.Mention) {
-		step := m.CountedAtUS / stepUS
-		p.remember(m.Mention, step, m.Offset)
-		m.Mention = atStep(m.Mention, step)
-		if p.clock == math.MinInt64 || step > p.clock {
-			p.wait(m.Mention, step)
-			return
-		}
-		s := p.service(m.GetService())
-		s.people.Advance(step)
-		if s.countsAsPerson(m.Mention, step) {
-			s.people.Add(m.GetAuthor())
-		}
-		if m.GetTimeUs() >= s.incident.NeedsSince() {
-			s.incident.Restore(m.Mention)
+	err := st.MentionsSince(ctx, number, next, since, nil, func(m store.Mention) {
+		if !slices.Contains(alive, m.GetService()) {
+			take(m)
 		}
 	})
 	if err != nil {
 		return err
 	}
+	p.resume()
+	return nil
+}
+
+// needs says from which event time on mentions are needed: since for the windows, and longer for the services of which an incident is
+// open or could be reopened. Both are a full hour before anything that still counts, because copied texts are remembered by the hour.
+func (p *partition) needs() (since, longer int64, alive []string) {
+	if p.clock == math.MinInt64 {
+		return 1, 1, nil
+	}
+	const hour = int64(time.Hour / time.Microsecond)
+	window := (p.clock - rememberSteps/2) * stepUS
+	since = max(1, window-window%hour-hour)
+	longer = since
+	for id, s := range p.services {
+		if s.incident.Alive(p.now()) {
+			alive = append(alive, id)
+			longer = min(longer, max(1, s.incident.NeedsSince()))
+		}
+	}
+	return since, longer, alive
+}
+
+// restoreMention gives back a mention that had been delivered, as add and decide had taken it.
+func (p *partition) restoreMention(m *outcryv1.Mention, step, offset int64) {
+	p.remember(m, step, offset)
+	m = atStep(m, step)
+	if p.clock == math.MinInt64 || step > p.clock {
+		p.wait(m, step)
+		return
+	}
+	s := p.service(m.GetService())
+	s.people.Advance(step)
+	if s.incident.Restore(m) {
+		s.people.Add(m.GetAuthor())
+	}
+}
+
+// resume ends a restoration: the services that steps must look at are those that have people or an incident.
+func (p *partition) resume() {
 	for id, s := range p.services {
 		if p.clock != math.MinInt64 {
 			s.people.Advance(p.clock)
@@ -124,6 +207,8 @@ func (p *partition) rebuild(ctx context.Context, st *store.Store, number int, ne
 		if !s.people.Empty() || s.incident.Open() {
 			p.active[id] = s
 		}
+		if s.incident.Alive(p.now()) {
+			p.showing[id] = s
+		}
 	}
-	return nil
 }
