@@ -83,7 +83,7 @@ func (b *Bus) Consume(ctx context.Context, cfg GroupConfig, handle func(ctx cont
 				return fmt.Errorf("group %s: %w", cfg.Group, err)
 			}
 			b.log.Warn("cannot join the consumer group; trying again", "group", cfg.Group, "error", err)
-			if sleep(ctx, backoffMax/5) != nil {
+			if sleep(ctx, longestWait/5) != nil {
 				return nil
 			}
 			continue
@@ -120,7 +120,7 @@ func (b *Bus) Consume(ctx context.Context, cfg GroupConfig, handle func(ctx cont
 
 // Seek sets the offset that Fetch reads next; -1 means the first that the partition holds.
 func (c *Claim) Seek(ctx context.Context, offset int64) error {
-	for wait := backoffMin; ; wait = min(2*wait, backoffMax) {
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		err := c.seek(ctx, offset)
 		if err == nil || ctx.Err() != nil || !temporary(err) {
 			return err
@@ -158,7 +158,7 @@ func (c *Claim) Lag() int64 { return max(0, c.highWater-c.offset) }
 // Fetch returns the records that follow, at most a few megabytes, or none after a short wait without any.
 // Faults that waiting can mend are waited for; the error is then ctx's. The slice is used again by the next Fetch; keys and values are not.
 func (c *Claim) Fetch(ctx context.Context) ([]Message, error) {
-	for wait := backoffMin; ; wait = min(2*wait, backoffMax) {
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		msgs, err := c.fetch(ctx)
 		if err == nil {
 			return msgs, nil

@@ -14,8 +14,8 @@ import (
 const (
 	maxRequestBytes    = 1 << 20 // brokers refuse batches above about a megabyte by default
 	maxRequestMessages = 20_000
-	backoffMin         = 50 * time.Millisecond
-	backoffMax         = 5 * time.Second
+	firstWait         = 50 * time.Millisecond
+	longestWait         = 5 * time.Second
 )
 
 // Producer writes to one topic, in order within each partition. Safe for concurrent use.
@@ -115,7 +115,7 @@ func (p *Producer) writePartition(ctx context.Context, partition int, msgs []Mes
 }
 
 func (p *Producer) request(ctx context.Context, partition int, msgs []Message) error {
-	for wait := backoffMin; ; wait = min(2*wait, backoffMax) {
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		resp, err := p.bus.client.Produce(ctx, &kafka.ProduceRequest{
 			Topic:        p.bus.cfg.Prefix + p.topic,
 			Partition:    partition,
@@ -137,7 +137,7 @@ func (p *Producer) request(ctx context.Context, partition int, msgs []Message) e
 		}
 		p.bus.log.Warn("cannot write to kafka; trying again", "topic", p.topic, "partition", partition, "in", wait, "error", err)
 		if sleep(ctx, wait) != nil {
-			return fmt.Errorf("%w (%v)", ctx.Err(), err)
+			return errors.Join(ctx.Err(), err)
 		}
 	}
 }

@@ -44,6 +44,6 @@ func FuzzReadModel(f *testing.F) {
 	f.Add(weights[:len(magic)+200])
 	f.Add([]byte(magic + "\x06\x80\x80\x10"))
 	f.Fuzz(func(t *testing.T, stored []byte) {
-		ReadModel(stored) // must not panic
+		_, _ = ReadModel(stored) // must not panic
 	})
 }

@@ -31,6 +31,11 @@ func (s Secret) Format(f fmt.State, verb rune) {
 	_, _ = io.WriteString(f, s.String())
 }
 
-func (s Secret) GoString() string             { return s.String() }
-func (s Secret) LogValue() slog.Value         { return slog.StringValue(s.String()) }
+// GoString masks what %#v would show.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue masks what slog would show.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText masks what encoders would show.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

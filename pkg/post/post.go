@@ -52,7 +52,7 @@ func Decode(line []byte) (Post, error) {
 	if err := json.Unmarshal(line, &p); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
-			return Post{}, fmt.Errorf("not a JSON object: %v at byte %d", syntax, syntax.Offset)
+			return Post{}, fmt.Errorf("not a JSON object: %w at byte %d", syntax, syntax.Offset)
 		}
 		var wrongType *json.UnmarshalTypeError
 		if errors.As(err, &wrongType) {

@@ -187,8 +187,8 @@ func TestSkype2010(t *testing.T) {
 	if !firstOfficial.Equal(official) {
 		t.Errorf("first official word at %v", firstOfficial)
 	}
-	for hour := range time.Duration(15) {
-		if n := len(reporters[hour*time.Hour]); n > 15 {
+	for hour := range 15 {
+		if n := len(reporters[time.Duration(hour)*time.Hour]); n > 15 {
 			t.Errorf("%d people report Skype in the quiet hour %d", n, hour)
 		}
 	}

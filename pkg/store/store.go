@@ -133,8 +133,8 @@ func (s *Store) createDatabase(ctx context.Context) error {
 }
 
 const (
-	retryMin = 100 * time.Millisecond
-	retryMax = 5 * time.Second
+	firstWait = 100 * time.Millisecond
+	longestWait = 5 * time.Second
 )
 
 // insert sends rows as one batch, again and again while ClickHouse is away, until ctx ends.
@@ -176,7 +176,7 @@ func (s *Store) query(ctx context.Context, what string, reset func(), scan func(
 
 // patiently does something again and again while ClickHouse is away, until ctx ends.
 func (s *Store) patiently(ctx context.Context, what string, f func() error) error {
-	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		err := f()
 		if err == nil {
 			return nil

@@ -10,7 +10,7 @@ import (
 )
 
 // The library prints help through this variable alone; set once, before any command exists.
-func init() {
+func init() { //nolint:gochecknoinits // a global of the library can be set at no better time
 	cli.HelpPrinter = func(w io.Writer, _ string, data any) {
 		cmd := data.(*cli.Command)
 		if cmd == cmd.Root() {

@@ -80,7 +80,7 @@ func (a *app) runStage(ctx context.Context, cmd *cli.Command, run func(ctx conte
 func announce(ctx context.Context, addr func(context.Context) (string, error), log *slog.Logger) error {
 	address, err := addr(ctx)
 	if err != nil {
-		return nil // the server returns it too
+		return nil //nolint:nilerr // the server returns it too
 	}
 	log.Info("serving", "address", "http://"+address+"/")
 	return nil

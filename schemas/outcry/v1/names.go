@@ -1,3 +1,5 @@
+// Package outcryv1 holds the messages that cross Kafka, generated from the .proto files beside it, and the names that people read.
+// It must never hold logic.
 package outcryv1
 
 import "strings"

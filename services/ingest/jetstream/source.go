@@ -71,7 +71,7 @@ func (s *Source) Run(ctx context.Context, emit source.Emit) error {
 		err := s.listen(ctx, emit)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the end that was asked for
 		case errors.As(err, &refused):
 			return refused.err
 		}
@@ -102,7 +102,8 @@ func (s *Source) listen(ctx context.Context, emit source.Emit) error {
 	dialCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	// No compression in the handshake: servers of version 2 answer it with 400.
-	conn, _, err := websocket.Dial(dialCtx, address, &websocket.DialOptions{HTTPHeader: http.Header{"User-Agent": {userAgent}}, CompressionMode: websocket.CompressionDisabled})
+	conn, _, err := websocket.Dial( //nolint:bodyclose // the library closes it, and says that callers never need to
+		dialCtx, address, &websocket.DialOptions{HTTPHeader: http.Header{"User-Agent": {userAgent}}, CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
 		return fmt.Errorf("dial: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/dghubble/go-twitter/twitter"
+	"github.com/dghubble/go-twitter/twitter" //nolint:staticcheck // archived, like the API whose archives it describes
 
 	"outcry.dev/pkg/post"
 	"outcry.dev/services/ingest/source"
