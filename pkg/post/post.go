@@ -13,7 +13,8 @@ import (
 // Limits of one post. A post beyond them is malformed.
 const (
 	MaxTextBytes = 10_000
-	MaxIDBytes   = 512
+	MaxIDBytes   = 512 // of ids, names and codes
+	MaxURLBytes  = 4096
 )
 
 // Post is one public post.
@@ -90,11 +91,15 @@ func (p *Post) Validate() error {
 	if !utf8.ValidString(p.Text) {
 		faults = append(faults, errors.New("field \"text\" is not UTF-8"))
 	}
-	for _, f := range []struct{ name, value string }{
-		{"id", p.ID}, {"source", p.Source}, {"author", p.Author}, {"lang", p.Lang}, {"reply_to", p.ReplyTo}, {"repost_of", p.RepostOf},
+	for _, f := range [...]struct {
+		name, value string
+		most        int
+	}{
+		{"id", p.ID, MaxIDBytes}, {"source", p.Source, MaxIDBytes}, {"author", p.Author, MaxIDBytes}, {"lang", p.Lang, MaxIDBytes},
+		{"url", p.URL, MaxURLBytes}, {"reply_to", p.ReplyTo, MaxIDBytes}, {"repost_of", p.RepostOf, MaxIDBytes}, {"place", p.Place, MaxIDBytes},
 	} {
-		if len(f.value) > MaxIDBytes {
-			faults = append(faults, fmt.Errorf("field %q has %d bytes; at most %d are read", f.name, len(f.value), MaxIDBytes))
+		if len(f.value) > f.most {
+			faults = append(faults, fmt.Errorf("field %q has %d bytes; at most %d are read", f.name, len(f.value), f.most))
 		}
 	}
 	return errors.Join(faults...)

@@ -73,6 +73,8 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"all fields missing", `{}`, "field \"id\" is missing or empty\nfield \"source\" is missing or empty\nfield \"author\" is missing or empty\nfield \"created_at\" is missing or empty"},
 		{"a year before the web", strings.Replace(whole, "2026", "1970", 1) + `}`, `field "created_at" is in the year 1970`},
 		{"text too long", strings.Replace(whole, "hi", strings.Repeat("x", MaxTextBytes+1), 1) + `}`, `field "text" has 10001 bytes; at most 10000 are read`},
+		{"url too long", whole + `,"url":"` + strings.Repeat("u", MaxURLBytes+1) + `"}`, `field "url" has 4097 bytes; at most 4096 are read`},
+		{"place too long", whole + `,"place":"` + strings.Repeat("p", MaxIDBytes+1) + `"}`, `field "place" has 513 bytes; at most 512 are read`},
 		{"id too long", strings.Replace(whole, `"1"`, `"`+strings.Repeat("1", MaxIDBytes+1)+`"`, 1) + `}`, `field "id" has 513 bytes; at most 512 are read`},
 	} {
 		_, err := Parse([]byte(tt.line))
