@@ -14,8 +14,8 @@ import (
 const (
 	maxRequestBytes    = 1 << 20 // brokers refuse batches above about a megabyte by default
 	maxRequestMessages = 20_000
-	firstWait         = 50 * time.Millisecond
-	longestWait         = 5 * time.Second
+	firstWait          = 50 * time.Millisecond
+	longestWait        = 5 * time.Second
 )
 
 // Producer writes to one topic, in order within each partition. Safe for concurrent use.

@@ -133,7 +133,7 @@ func (s *Store) createDatabase(ctx context.Context) error {
 }
 
 const (
-	firstWait = 100 * time.Millisecond
+	firstWait   = 100 * time.Millisecond
 	longestWait = 5 * time.Second
 )
 
