@@ -379,13 +379,16 @@ func (s *Store) EvidenceTexts(ctx context.Context, i *outcryv1.Incident) error {
 	return nil
 }
 
-// LatestEvidence returns outage mentions of [from, to), reposts left out, the last one first.
+// evidenceScore is the probability from which on a mention is shown as evidence: readers judge the whole by the posts that they see.
+const evidenceScore = 0.75
+
+// LatestEvidence returns outage mentions of [from, to) of which the model is sure, reposts left out, the last one first.
 func (s *Store) LatestEvidence(ctx context.Context, service string, from, to time.Time, limit int) ([]*outcryv1.Evidence, error) {
 	var out []*outcryv1.Evidence
 	err := s.mentions(ctx, "read the latest evidence of "+service, func(e *outcryv1.Evidence) { out = append(out, e) },
 		`service = ? AND toStartOfMinute(time) >= ? AND time >= ? AND time < ?
-			AND label = 'outage' AND repost_of = '' AND text != ''`,
-		"time DESC, id", limit, service, from.UTC().Truncate(time.Minute), from.UTC(), to.UTC())
+			AND label = 'outage' AND score >= ? AND repost_of = '' AND text != ''`,
+		"time DESC, id", limit, service, from.UTC().Truncate(time.Minute), from.UTC(), to.UTC(), evidenceScore)
 	return out, err
 }
 
