@@ -39,12 +39,3 @@ const MaxPhraseWords = 6
 
 // Networks are the networks whose handles a catalog may hold.
 func Networks() []string { return []string{"bluesky", "mastodon", "twitter"} }
-
-// Categories are the values that Service.Category may take.
-func Categories() []string {
-	return []string{
-		"ai", "banks", "clouds", "creative", "crypto", "dating", "developer", "devices", "education", "email", "food", "games",
-		"government", "health", "internet", "isps", "messaging", "music", "news", "payments", "productivity", "security", "shopping",
-		"social", "software", "sports", "streaming", "telecoms", "transport", "travel", "utilities", "web",
-	}
-}

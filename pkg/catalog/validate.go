@@ -82,7 +82,7 @@ func (v *validator) service(s *Service) {
 	if fold.String(s.Name) == "" {
 		v.fault(s, "name is missing or holds no letter")
 	}
-	if !slices.Contains(Categories(), s.Category) {
+	if _, ok := categories()[s.Category]; !ok {
 		v.fault(s, "category %q is none of %s", s.Category, strings.Join(Categories(), ", "))
 	}
 	for _, country := range s.Countries {

@@ -93,11 +93,11 @@ func (b *builder) derived(service int32, s *catalog.Service) {
 					b.words(together+ending, f.name)
 				}
 			}
-		case isIn(together, unicode.Cyrillic):
+		case isWritten(together, unicode.Cyrillic):
 			for _, inflected := range russianForms(folded) {
 				b.words(inflected, f.name)
 			}
-		case isIn(together, unicode.Arabic):
+		case isWritten(together, unicode.Arabic):
 			for _, prefix := range arabicPrefixes {
 				b.words(prefix+folded, f.name)
 			}
@@ -185,7 +185,7 @@ func isLatin(folded string) bool {
 	return folded != ""
 }
 
-func isIn(folded string, script *unicode.RangeTable) bool {
+func isWritten(folded string, script *unicode.RangeTable) bool {
 	for _, r := range folded {
 		if !unicode.Is(script, r) && !unicode.IsDigit(r) {
 			return false

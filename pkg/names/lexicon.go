@@ -53,7 +53,8 @@ var lexicon = []struct {
 		è niet не снова опять`},
 	{agent, `has keeps wont says said saying wants needs lets doesnt hasnt refuses thinks told decided announced launched released pushed
 		updated charged charges owes owns claims isnt just cancelled canceled sent closed locked denied declined ate lost deleted
-		changed offers sells does fixed support please pls plz`},
+		changed offers sells does fixed support please pls plz shows showed show failed refuse uses use eats eat kills killed cuts raised raises drained drains
+		stopped stops hates`},
 	{indef, `a an another some any no every each which what such this these those few various un una une ein eine einen uno een bir`},
 	{def, `the that der die das le la el il lo los las les de o`},
 	{poss, `his her their its whose`},
@@ -66,10 +67,10 @@ var lexicon = []struct {
 	{uses, `use uses using used via through opening open opened install installed installing reinstall reinstalled download downloading downloaded
 		joining joined restart restarted restarting updating updated uninstall uninstalled uninstalling delete deleted
 		deleting hate hates hated love loving loves dear hey hi hello thanks thank thx dm fuck fix fixing blame blaming switching switched leaving
-		quit quitting calling called contact contacting contacted onto dammit damn wtf lol omg ugh yo plz pls everyone's anyone's
+		quit quitting calling called contact contacting contacted onto dammit damn wtf lol omg ugh yo plz pls 
 		else elses logging login reopen relaunch refresh launch launching trust trusted ditch ditched ditching quitting boycott screw damn curse paying paid pay
 		owe sue suing blocked why`},
-	{at, `on at from with by over in via into inside off to for of than like without about onto`},
+	{at, `on at from with by over in via into inside off to for of than like without about onto except besides`},
 	{joins, `and or vs versus n y e o und oder et ou en of dan ve и و app while but to than not because cause when so if since whenever where that says why how aka called`},
 	{part, `app apps server servers site website web login account accounts support outage outages api link links page customer service services
 		user users update updates desktop mobile online client bot bots channel store password passwords hq employee employees rep reps
