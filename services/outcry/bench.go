@@ -106,7 +106,12 @@ func (a *app) bench(ctx context.Context, cmd *cli.Command) error {
 	b := &benchmark{cfg: cfg, log: a.logger(cfg.Log), name: "bench-" + time.Now().UTC().Format("20060102t150405"), posts: posts,
 		file: filepath.Join(cfg.DataDir, "posts.jsonl"), warmFile: filepath.Join(cfg.DataDir, "warm.jsonl")}
 	fmt.Fprintf(a.stderr, "Writing %d posts …\n", posts)
-	if err := b.writePosts(ctx, cmd.Uint64("seed")); err != nil {
+	seed := cmd.Uint64("seed")
+	texts, err := newBenchTexts(cfg, seed)
+	if err != nil {
+		return err
+	}
+	if err := b.writePosts(ctx, texts, seed); err != nil {
 		return err
 	}
 	e, err := a.startEngines(ctx, cfg, b.log)

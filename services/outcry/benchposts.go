@@ -56,11 +56,7 @@ func newBenchTexts(cfg Config, seed uint64) (*benchTexts, error) {
 }
 
 // writePosts writes the posts to be measured, and some before them with which the stages get going.
-func (b *benchmark) writePosts(ctx context.Context, seed uint64) error {
-	texts, err := newBenchTexts(b.cfg, seed)
-	if err != nil {
-		return err
-	}
+func (b *benchmark) writePosts(ctx context.Context, texts *benchTexts, seed uint64) error {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	// Few write much, many write little.
 	authors := rand.NewZipf(rng, 1.07, 50, benchAuthors-1)
