@@ -7,8 +7,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sync/errgroup"
-
-	"outcry.dev/services/ingest/files"
 )
 
 // stageCommands run one stage, or the engines, by themselves.
@@ -89,30 +87,32 @@ func announce(ctx context.Context, addr func(context.Context) (string, error), l
 func (a *app) ingestCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "ingest",
-		Usage:     "posts of files into posts.v1",
-		ArgsUsage: "FILE…",
-		Description: `Reads posts from files (- is standard input), writes them to posts.v1, and ends when they are written.
-It needs kafka.brokers and clickhouse.address. Lines that cannot be read go to dead.v1, with file, line and reason.
+		Usage:     "posts into posts.v1, live or from files",
+		ArgsUsage: "[FILE…]",
+		Description: `Without a FILE it listens to Bluesky through Jetstream (ingest.jetstream.url) until it is interrupted. With FILE it reads posts from files
+(- is standard input), writes them to posts.v1, and ends when they are written. It needs kafka.brokers and clickhouse.address.
+What cannot be read goes to dead.v1, with file or address, line and reason.
 
-Example:
+Examples:
+  OUTCRY_KAFKA_BROKERS=kafka:9092 OUTCRY_CLICKHOUSE_ADDRESS=clickhouse:9000 outcry ingest
   zcat posts.jsonl.gz | OUTCRY_KAFKA_BROKERS=kafka:9092 OUTCRY_CLICKHOUSE_ADDRESS=clickhouse:9000 outcry ingest -`,
 		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Value: "jsonl", Usage: "`FORMAT` of the files"}},
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Len() == 0 {
-				return usagef(cmd, "FILE is missing; - is standard input")
-			}
-			decode, err := files.Format(cmd.String("format"))
-			if err != nil {
-				return usagef(cmd, "--format: %w", err)
-			}
 			return a.runStage(ctx, cmd, func(ctx context.Context, p *parts) error {
-				s := p.ingest(a.files(ctx, cmd.Args().Slice(), decode), false)
-				if err := s.Run(ctx); err != nil || ctx.Err() != nil {
-					return orInterrupted(ctx, err)
+				in, live, err := a.source(ctx, cmd, p.cfg, p.log)
+				if err != nil {
+					return err
+				}
+				s := p.ingest(in, live)
+				if err := s.Run(ctx); err != nil {
+					return err
 				}
 				c := s.Counts()
 				fmt.Fprintf(a.stderr, "%d posts, %d deletes, %d unreadable\n", c.Posts, c.Deletes, c.Unreadable)
-				return nil
+				if live {
+					return nil // interrupted, as was meant
+				}
+				return ctx.Err()
 			})
 		},
 	}

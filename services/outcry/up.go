@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sync/errgroup"
@@ -32,10 +33,6 @@ Examples:
 }
 
 func (a *app) up(ctx context.Context, cmd *cli.Command) error {
-	decode, err := files.Format(cmd.String("format"))
-	if err != nil {
-		return usagef(cmd, "--format: %w", err)
-	}
 	cfg, err := a.config(cmd)
 	if err != nil {
 		return err
@@ -50,15 +47,9 @@ func (a *app) up(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	var in source.Source
-	live := cmd.Args().Len() == 0
-	if live {
-		if cfg.Ingest.Jetstream.URL == "" {
-			return usagef(cmd, "no source: ingest.jetstream.url is empty and no FILE is given")
-		}
-		in = jetstream.New(cfg.Ingest.Jetstream, log)
-	} else {
-		in = a.files(ctx, cmd.Args().Slice(), decode)
+	in, live, err := a.source(ctx, cmd, cfg, log)
+	if err != nil {
+		return err
 	}
 	stages := pipeline{engines: e, ingest: p.ingest(in, live), classifier: p.classifier(), aggregator: p.aggregator(),
 		alerter: p.alerter(a.stdout), api: p.api()}
@@ -71,4 +62,19 @@ func (a *app) up(ctx context.Context, cmd *cli.Command) error {
 		})
 	})
 	return g.Wait()
+}
+
+// source is what a command listens to: the files that it names, or the live sources of the configuration.
+func (a *app) source(ctx context.Context, cmd *cli.Command, cfg Config, log *slog.Logger) (s source.Source, live bool, err error) {
+	decode, err := files.Format(cmd.String("format"))
+	if err != nil {
+		return nil, false, usagef(cmd, "--format: %w", err)
+	}
+	if cmd.Args().Present() {
+		return a.files(ctx, cmd.Args().Slice(), decode), false, nil
+	}
+	if cfg.Ingest.Jetstream.URL == "" {
+		return nil, false, usagef(cmd, "nothing to listen to: ingest.jetstream.url is empty and no FILE is given")
+	}
+	return jetstream.New(cfg.Ingest.Jetstream, log), true, nil
 }
