@@ -88,6 +88,7 @@ func mentionVersion(m *Mention) uint64 {
 // Withdraw removes the text of the mentions of posts, up to a revision of each. The counts stay, and a later delivery of such a revision
 // does not bring the text back.
 func (s *Store) Withdraw(ctx context.Context, posts []*outcryv1.Retraction) error {
+	posts = farthest(posts)
 	for len(posts) > 0 {
 		n := min(len(posts), 1000)
 		sources, ids, revisions := make([]string, n), make([]string, n), make([]int64, n)
@@ -111,6 +112,25 @@ func (s *Store) Withdraw(ctx context.Context, posts []*outcryv1.Retraction) erro
 		}
 	}
 	return nil
+}
+
+// farthest keeps, of several retractions of a post, the one that reaches the highest revision.
+func farthest(posts []*outcryv1.Retraction) []*outcryv1.Retraction {
+	type key struct{ source, id string }
+	place := make(map[key]int, len(posts))
+	var out []*outcryv1.Retraction
+	for _, r := range posts {
+		k := key{r.GetSource(), r.GetPostId()}
+		i, known := place[k]
+		switch {
+		case !known:
+			place[k] = len(out)
+			out = append(out, r)
+		case out[i].GetRevision() < r.GetRevision():
+			out[i] = r
+		}
+	}
+	return out
 }
 
 // InsertSourceMinutes writes denominators.
@@ -171,6 +191,25 @@ func (s *Store) InsertIncidents(ctx context.Context, rows []Incident) error {
 				r.GetOfficialText(), r.GetOfficialUrl(), r.Version)
 		})
 }
+
+// Service is a row of catalog.
+type Service struct {
+	ID, Name, Category   string
+	Countries, Providers []string
+	Web, StatusPage      string
+}
+
+// InsertCatalog writes the services that are listened for. What another catalog had and this one lacks stays.
+func (s *Store) InsertCatalog(ctx context.Context, rows []Service) error {
+	version := uint64(time.Now().Unix())
+	return insert(ctx, s, "catalog (service, name, category, countries, providers, web, status_page, version)", rows,
+		func(b driver.Batch, r *Service) error {
+			return b.Append(r.ID, r.Name, r.Category, list(r.Countries), list(r.Providers), r.Web, r.StatusPage, version)
+		})
+}
+
+// list is never nil, which the client takes for NULL.
+func list(in []string) []string { return append([]string{}, in...) }
 
 // InsertState writes where a partition stands, as one block: all of it is there afterwards, or nothing.
 func (s *Store) InsertState(ctx context.Context, rows []State) error {

@@ -62,7 +62,9 @@ func New(cfg Config, deps Deps) *Stage {
 }
 
 // Run works until ctx ends.
-func (s *Stage) Run(ctx context.Context) error {
+func (s *Stage) Run(ctx context.Context) error { return s.run(ctx, Group) }
+
+func (s *Stage) run(ctx context.Context, group string) error {
 	var err error
 	if s.partitions, err = s.deps.Bus.Partitions(ctx, topics.Mentions); err != nil {
 		return err
@@ -73,7 +75,7 @@ func (s *Stage) Run(ctx context.Context) error {
 	if s.dead, err = s.deps.Bus.Producer(ctx, topics.Dead); err != nil {
 		return err
 	}
-	err = s.deps.Bus.Consume(ctx, bus.GroupConfig{Group: Group, Topic: topics.Mentions}, s.consume)
+	err = s.deps.Bus.Consume(ctx, bus.GroupConfig{Group: group, Topic: topics.Mentions}, s.consume)
 	if err != nil {
 		return fmt.Errorf("aggregator: %w", err)
 	}

@@ -1,0 +1,180 @@
+package aggregator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
+
+	"outcry.dev/pkg/bus"
+	"outcry.dev/pkg/detect"
+	"outcry.dev/pkg/embedded/broker"
+	"outcry.dev/pkg/embedded/clickhouse"
+	"outcry.dev/pkg/incident"
+	"outcry.dev/pkg/store"
+	"outcry.dev/pkg/topics"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// server is shared by the tests; each has databases of its own.
+var server *clickhouse.Server
+
+func TestMain(m *testing.M) {
+	clickhouse.RunIfChild()
+	code := run(m)
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "outcry-aggregator")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if server, err = clickhouse.Start(ctx, clickhouse.Config{DataDir: dir}, quiet); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer server.Close()
+	return m.Run()
+}
+
+// site is one Outcry: topics and a database of its own.
+type site struct {
+	t     *testing.T
+	bus   *bus.Bus
+	store *store.Store
+}
+
+func newSite(t *testing.T, brokers []string, name string, partitions int) *site {
+	t.Helper()
+	cfg := store.Config{Address: server.Addr(), Username: server.User(), Password: server.Password(), Database: name}
+	st, err := store.Open(cfg, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{t: t, store: st, bus: bus.New(bus.Config{Brokers: brokers, Prefix: name + ".", SessionTimeout: 6 * time.Second}, quiet)}
+	t.Cleanup(func() {
+		s.bus.Close()
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := st.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.bus.EnsureTopics(t.Context(), topics.All(partitions)...); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func startBroker(t *testing.T) []string {
+	t.Helper()
+	b, err := broker.Start(broker.Config{}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b.Addrs()
+}
+
+// rows returns the rows of a query, one line each.
+func (s *site) rows(query string) []string {
+	s.t.Helper()
+	var out []string
+	err := s.store.Query(s.t.Context(), query, func([]string) error { return nil }, func(values []any) error {
+		out = append(out, fmt.Sprint(values...))
+		return nil
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return out
+}
+
+// write appends to mentions.v1, a piece at a time, with a pause after each.
+func (s *site) write(log [][]*outcryv1.MentionRecord, pieces int, pause time.Duration) {
+	p, err := s.bus.Producer(s.t.Context(), topics.Mentions)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	for piece := range pieces {
+		var msgs []bus.Message
+		for partition, records := range log {
+			for _, r := range records[piece*len(records)/pieces : (piece+1)*len(records)/pieces] {
+				value, err := proto.Marshal(r)
+				if err != nil {
+					s.t.Error(err)
+					return
+				}
+				msgs = append(msgs, bus.Message{Partition: partition, Value: value})
+			}
+		}
+		if err := p.Write(s.t.Context(), msgs...); err != nil {
+			s.t.Error(err)
+			return
+		}
+		time.Sleep(pause)
+	}
+}
+
+// caughtUp tells whether everything in mentions.v1 is in the saved state.
+func (s *site) caughtUp(log [][]*outcryv1.MentionRecord) bool {
+	s.t.Helper()
+	for partition, records := range log {
+		rows, err := s.store.States(s.t.Context(), partition)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if len(rows) == 0 || rows[0].NextOffset < int64(len(records)) {
+			return false
+		}
+	}
+	return true
+}
+
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !f(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not: %s", what)
+		}
+	}
+}
+
+// stage runs a stage until it is stopped.
+func (s *site) stage(cfg Config) (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	ended := make(chan error, 1)
+	stage := New(cfg, Deps{Bus: s.bus, Store: s.store, Detect: detect.DefaultConfig(), Incident: incident.DefaultConfig(), Log: quiet,
+		Metrics: prometheus.NewRegistry()})
+	go func() { ended <- stage.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil && s.t.Context().Err() == nil {
+			s.t.Errorf("stage: %v", err)
+		}
+	}
+}
