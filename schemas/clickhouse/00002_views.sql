@@ -20,7 +20,11 @@ GROUP BY source, minute;
 CREATE VIEW IF NOT EXISTS incidents_current AS
 SELECT * EXCEPT version FROM incidents FINAL;
 
+CREATE VIEW IF NOT EXISTS catalog_current AS
+SELECT * EXCEPT version FROM catalog FINAL;
+
 -- +goose Down
+DROP VIEW IF EXISTS catalog_current;
 DROP VIEW IF EXISTS incidents_current;
 DROP VIEW IF EXISTS source_minute_counts;
 DROP VIEW IF EXISTS service_minute_counts;

@@ -66,7 +66,7 @@ func (b *benchmark) pipeline(ctx context.Context, name, profile string) (took sp
 	if err := e.open(ctx, b.cfg, b.log); err != nil {
 		return took, 0, 0, err
 	}
-	p, err := newParts(b.cfg, e, b.log)
+	p, err := newParts(ctx, b.cfg, e, b.log)
 	if err != nil {
 		return took, 0, 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -51,7 +52,13 @@ func (a *app) demo(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	// Nothing configured: the demonstration is the same everywhere.
+	// Only where the engine's library is may be told, for machines that cannot fetch it.
+	configured, err := a.config(cmd)
+	if err != nil {
+		return err
+	}
 	cfg := DefaultConfig()
+	cfg.ClickHouse.Library = configured.ClickHouse.Library
 	cfg.API.Listen = cmd.String("listen")
 	cfg.Log.Level = "warn"
 	if level := cmd.String("log-level"); level != "" {
@@ -78,7 +85,7 @@ func (a *app) demo(ctx context.Context, cmd *cli.Command) error {
 		return orInterrupted(ctx, err)
 	}
 	defer a.closing(e)
-	p, err := newParts(cfg, e, log)
+	p, err := newParts(ctx, cfg, e, log)
 	if err != nil {
 		return err
 	}
@@ -139,11 +146,19 @@ See for yourself:
   everything   %[1]s/
   as JSON      curl %[1]s/v1/incidents
 Look further:
-  outcry explain "cant sign in to skype, anyone else?"
-  outcry simulate --scenario %[3]s --seed %[4]d | outcry replay -
-  outcry help
-`, address, first.GetService(), demoScenario, day.seed)
+  %[5]s explain "cant sign in to skype, anyone else?"
+  %[5]s simulate --scenario %[3]s --seed %[4]d | %[5]s replay -
+  %[5]s help
+`, address, first.GetService(), demoScenario, day.seed, invocation())
 	return nil
+}
+
+// invocation is what to type for this command: those who came through go run have no outcry in their path.
+func invocation() string {
+	if path, err := os.Executable(); err == nil && strings.Contains(path, "go-build") {
+		return "go run ./services/outcry"
+	}
+	return "outcry"
 }
 
 // describe tells an incident as a person would.

@@ -164,7 +164,7 @@ func (e *engines) startClickHouse(ctx context.Context, cfg Config, progress io.W
 	server.Progress = progress
 	s, err := clickhouse.Start(ctx, server, log)
 	if err != nil {
-		return fmt.Errorf("start the embedded ClickHouse: %w", err)
+		return err
 	}
 	e.server = s
 	e.closed = append(e.closed, s.Close)

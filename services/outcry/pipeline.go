@@ -13,6 +13,7 @@ import (
 
 	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/classify"
+	"outcry.dev/pkg/store"
 	"outcry.dev/pkg/topics"
 	"outcry.dev/services/aggregator"
 	"outcry.dev/services/alerter"
@@ -42,9 +43,12 @@ type parts struct {
 	log       *slog.Logger
 }
 
-func newParts(cfg Config, e *engines, log *slog.Logger) (*parts, error) {
+func newParts(ctx context.Context, cfg Config, e *engines, log *slog.Logger) (*parts, error) {
 	c, err := loadCatalog(cfg)
 	if err != nil {
+		return nil, err
+	}
+	if err := e.store.InsertCatalog(ctx, catalogRows(c)); err != nil {
 		return nil, err
 	}
 	key, err := authorKey(cfg)
@@ -52,6 +56,16 @@ func newParts(cfg Config, e *engines, log *slog.Logger) (*parts, error) {
 		return nil, err
 	}
 	return &parts{cfg: cfg, engines: e, catalog: c, authorKey: key, registry: newRegistry(), log: log}, nil
+}
+
+// catalogRows is the catalog as analysts see it.
+func catalogRows(c *catalog.Catalog) []store.Service {
+	rows := make([]store.Service, 0, len(c.Services))
+	for _, s := range c.Services {
+		rows = append(rows, store.Service{ID: s.ID, Name: s.Name, Category: s.Category, Countries: s.Countries, Providers: s.Providers,
+			Web: s.Web, StatusPage: s.StatusPage})
+	}
+	return rows
 }
 
 func (p *parts) ingest(s source.Source, live bool) *ingest.Stage {

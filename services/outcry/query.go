@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v3"
 )
@@ -50,6 +53,9 @@ Examples:
 }
 
 func (a *app) query(ctx context.Context, cfg Config, sql string) (err error) {
+	if err := mustHoldData(cfg); err != nil {
+		return err
+	}
 	st, end, err := a.openStore(ctx, cfg, a.logger(cfg.Log))
 	if err != nil {
 		return err
@@ -82,4 +88,16 @@ func (a *app) query(ctx context.Context, cfg Config, sql string) (err error) {
 		_, err := out.Write(append(line, '}', '\n'))
 		return err
 	})
+}
+
+// mustHoldData refuses to make an empty database only to find nothing in it.
+func mustHoldData(cfg Config) error {
+	if cfg.ClickHouse.Address != "" {
+		return nil
+	}
+	_, err := os.Stat(filepath.Join(cfg.DataDir, "clickhouse"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("data_dir %s holds no data: fill it with `outcry up` or `outcry replay --keep %[1]s`, or set clickhouse.address", cfg.DataDir)
+	}
+	return err
 }

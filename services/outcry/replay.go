@@ -31,7 +31,7 @@ Several files are read as one stream in event time. Lines that cannot be read go
 the run goes on. Progress goes to standard error. Nothing is alerted.
 
 The engines are embedded and their data is removed at the end, unless --keep names a folder for it; what is kept can be asked with
-` + "`outcry query`" + ` and looked at in a browser with ` + "`outcry up /dev/null`" + `, with data_dir set to that folder.
+` + "`outcry query`" + ` and looked at in a browser with ` + "`outcry api`" + `, with data_dir set to that folder.
 Where kafka.brokers or clickhouse.address are set, those are used, and must hold nothing yet: set kafka.prefix and clickhouse.database
 to names of the replay's own.
 
@@ -76,7 +76,7 @@ func (a *app) replay(ctx context.Context, cmd *cli.Command) error {
 	if err := e.mustBeEmpty(ctx); err != nil {
 		return err
 	}
-	p, err := newParts(cfg, e, log)
+	p, err := newParts(ctx, cfg, e, log)
 	if err != nil {
 		return err
 	}

@@ -37,14 +37,7 @@ Example:
 			func(ctx context.Context, p *parts) error { return p.aggregator().Run(ctx) }),
 		stage("alerter", "incidents to people", "Reads incidents.v1 and delivers each change to standard output and to the webhook.",
 			func(ctx context.Context, p *parts) error { return p.alerter(a.stdout).Run(ctx) }),
-		stage("api", "pages and JSON", "Serves pages, charts and JSON from ClickHouse at api.listen.",
-			func(ctx context.Context, p *parts) error {
-				server := p.api()
-				g, ctx := errgroup.WithContext(ctx)
-				g.Go(func() error { return server.Run(ctx) })
-				g.Go(func() error { return announce(ctx, server.Addr, p.log) })
-				return g.Wait()
-			}),
+		a.apiCommand(),
 	}
 }
 
@@ -60,7 +53,7 @@ func (a *app) runStage(ctx context.Context, cmd *cli.Command, run func(ctx conte
 		return err
 	}
 	defer a.closing(e)
-	p, err := newParts(cfg, e, log)
+	p, err := newParts(ctx, cfg, e, log)
 	if err != nil {
 		return err
 	}
@@ -72,6 +65,50 @@ func (a *app) runStage(ctx context.Context, cmd *cli.Command, run func(ctx conte
 		defer stop()
 		return run(ctx, p)
 	})
+	return g.Wait()
+}
+
+func (a *app) apiCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "api",
+		Usage: "pages and JSON",
+		Description: `Serves pages, charts and JSON at api.listen, from the ClickHouse at clickhouse.address or, where that is empty, from the data of the
+embedded engine in data_dir, such as "outcry replay --keep" leaves behind. Works until it is interrupted.
+
+Examples:
+  OUTCRY_CLICKHOUSE_ADDRESS=clickhouse:9000 outcry api
+  OUTCRY_DATA_DIR=kept outcry api`,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			if err := wantArgs(cmd, 0, 0, "options"); err != nil {
+				return err
+			}
+			cfg, err := a.config(cmd)
+			if err != nil {
+				return err
+			}
+			return a.serve(ctx, cfg, a.logger(cfg.Log))
+		},
+	}
+}
+
+// serve runs the api alone: it needs no Kafka.
+func (a *app) serve(ctx context.Context, cfg Config, log *slog.Logger) error {
+	st, end, err := a.openStore(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if _, err := st.Migrate(ctx); err != nil {
+		return err
+	}
+	p, err := newParts(ctx, cfg, &engines{store: st}, log)
+	if err != nil {
+		return err
+	}
+	server := p.api()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Run(ctx) })
+	g.Go(func() error { return announce(ctx, server.Addr, log) })
 	return g.Wait()
 }
 

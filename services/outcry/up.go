@@ -43,7 +43,7 @@ func (a *app) up(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	defer a.closing(e)
-	p, err := newParts(cfg, e, log)
+	p, err := newParts(ctx, cfg, e, log)
 	if err != nil {
 		return err
 	}

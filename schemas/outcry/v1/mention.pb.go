@@ -560,7 +560,8 @@ func (x *Retraction) GetTimeUs() int64 {
 }
 
 // Progress says that a partition of posts.v1 has been classified up to an offset and an event time.
-// Its boundaries depend on the log alone (never on batches), so a repeated one is equal to the first.
+// One stands at the very record that takes the watermark over a step of the decision grid, whatever the batches; another at the end of
+// each batch, right before the commit. A stretch that is told again after a crash therefore begins where it began before.
 type Progress struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	PostsPartition int32                  `protobuf:"varint,1,opt,name=posts_partition,json=postsPartition,proto3" json:"posts_partition,omitempty"`
