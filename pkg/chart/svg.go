@@ -143,6 +143,11 @@ func (d *drawing) y(v float64) float64 {
 	return d.bottom - min(finite(v)/d.values[len(d.values)-1], 1)*(d.bottom-d.top)
 }
 
+// unitX is where the unit begins: under the title, or further left where it would not fit.
+func (d *drawing) unitX() float64 {
+	return max(4, min(d.left, d.width-4-charWidth*float64(len([]rune(Unit(d.c.Step))))))
+}
+
 func (d *drawing) open(standalone bool) {
 	d.printf(`<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" aria-labelledby="%s-title %s-desc" `+
 		`viewBox="0 0 %s %s" width="%s" height="%s">`+"\n", d.id, d.id, num(d.width), num(d.height), num(d.width), num(d.height))
@@ -152,7 +157,7 @@ func (d *drawing) open(standalone bool) {
 		d.printf("<style>%s</style>\n<rect class=\"chart-ground\" width=\"100%%\" height=\"100%%\"/>\n", escape(Style))
 	}
 	d.printf("<text class=\"chart-title\" x=\"%s\" y=\"20\">%s</text>\n", num(d.left), escape(d.c.Title))
-	d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"38\">%s</text>\n", num(d.left), Unit(d.c.Step))
+	d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"38\">%s</text>\n", num(d.unitX()), Unit(d.c.Step))
 }
 
 func (d *drawing) alarms() {
