@@ -21,7 +21,7 @@ type example struct {
 }
 
 // weights of examples by where their labels come from: posts sampled as the held-out ones are count most.
-var originWeight = map[origin]float32{originDev: 1.5, originRead: 0.7, originOwn: 0.9}
+var originWeight = map[origin]float32{originDev: 1.5, originRead: 0.5, originOwn: 0.9}
 
 const besideWeight = 0.4 // of a service that is named beside the one a label is about
 

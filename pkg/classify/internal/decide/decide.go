@@ -11,10 +11,12 @@ const Labels = int(outcryv1.Label_LABEL_OTHER)
 
 // Thresholds found on held-out posts, so that 9 of 10 such labels are right.
 const (
-	// minOfficial holds where no account of the operator is known to have written the post: the wording must be plain.
-	minOfficial = 0.7
+	// minOfficial: an operator's account writes mostly about single cases.
+	minOfficial = 0.5
+	// minOfficialUnknown holds where no account of the operator is known to have written the post: the wording must be plain.
+	minOfficialUnknown = 0.8
 	// minRecovered keeps hopes and reports of other days from ending an incident.
-	minRecovered = 0.5
+	minRecovered = 0.6
 )
 
 // Choose gives the class for probabilities. byOperator says that an official account wrote the post.
@@ -23,7 +25,7 @@ func Choose(p []float32, byOperator bool) int {
 	for c, v := range p {
 		switch outcryv1.Label(c + 1) {
 		case outcryv1.Label_LABEL_OFFICIAL:
-			if !byOperator && v < minOfficial {
+			if v < minOfficial || !byOperator && v < minOfficialUnknown {
 				continue
 			}
 		case outcryv1.Label_LABEL_RECOVERED:
