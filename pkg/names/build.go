@@ -73,6 +73,13 @@ func (b *builder) derived(service int32, s *catalog.Service) {
 	for _, alias := range s.Weak {
 		forms = append(forms, form{alias, name{service: service, kind: Alias, weak: true}})
 	}
+	for _, handles := range s.Handles {
+		for _, handle := range handles { // archives spell "@SpotifyCares" without its sign
+			if folded := strings.ToLower(handle); isLatin(strings.ReplaceAll(folded, "_", "")) && isSupport(folded) {
+				b.words(handle, name{service: service, kind: Handle})
+			}
+		}
+	}
 	for _, f := range forms {
 		b.hashtag(f.text, f.name)
 		if f.name.weak {
@@ -106,6 +113,19 @@ func (b *builder) derived(service int32, s *catalog.Service) {
 			}
 		}
 	}
+}
+
+// isSupport says whether a handle in lower case is so clearly a support account's that it counts without "@" as well.
+func isSupport(handle string) bool {
+	if len(handle) < 8 {
+		return false
+	}
+	for _, affix := range [...]string{"support", "help", "cares", "care", "assist", "hilft"} {
+		if stem, ok := strings.CutSuffix(handle, affix); ok && len(stem) >= 3 {
+			return true
+		}
+	}
+	return strings.HasPrefix(handle, "ask_") || strings.HasPrefix(handle, "ask") && len(handle) >= 10
 }
 
 // words adds a name that is found as words, unless it means something already.
@@ -145,8 +165,12 @@ func (b *builder) words(text string, n name) {
 		b.single[first.hash] = struct{}{}
 	}
 	n.short = hangul > 0 && hangul < 3
+	n.plain = count == 1 && isLatin(text) && len(text) <= maxPlain
 	b.name(at, n)
 }
+
+// maxPlain is the length of names without accents that accents make other words.
+const maxPlain = 5
 
 // name says what a path means, unless it means something already.
 func (b *builder) name(at int32, n name) {

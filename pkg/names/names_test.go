@@ -29,6 +29,7 @@ func testCatalog() *catalog.Catalog {
 			Handles: map[string][]string{"twitter": {"Skype", "SkypeSupport"}, "bluesky": {"skype.bsky.social"}}},
 		{ID: "t-mobile", Name: "T-Mobile"},
 		{ID: "twitter", Name: "Twitter", Aliases: []string{"ツイッター"}, Web: "https://twitter.com"},
+		{ID: "uber", Name: "Uber"},
 		{ID: "yahoo-japan", Name: "Yahoo! JAPAN"},
 		{ID: "alipay", Name: "Alipay", Aliases: []string{"支付宝"}},
 		{ID: "true-th", Name: "TrueMove H", Aliases: []string{"ทรูมูฟ"}},
@@ -54,6 +55,8 @@ func TestFind(t *testing.T) {
 		{"(skype) \"skype\" skype, skype. skype!", "skype:name:skype skype:name:skype skype:name:skype skype:name:skype skype:name:skype"},
 		{"ＳＫＹＰＥ and 𝐬𝐤𝐲𝐩𝐞 and Ｓky\u200bp\u0301e", "skype:name:ＳＫＹＰＥ skype:name:𝐬𝐤𝐲𝐩𝐞 skype:name:Ｓky\u200bp\u0301e"},
 		{"sky\u200bpe s\u0301\u0302\u0303kype", "skype:name:sky\u200bpe skype:name:s\u0301\u0302\u0303kype"},
+		{"über Uber UBER übers", "uber:name:Uber uber:name:UBER"},
+		{"[SkypeSupport] hello, skypesupport", "skype:handle:SkypeSupport skype:handle:skypesupport"},
 		{"itau caiu, Itaú caiu, ITAÚ", "itau:name:itau itau:name:Itaú itau:name:ITAÚ"},
 
 		{"Google Cloud is not Google", "google-cloud:name:Google Cloud google:name:Google"},
@@ -69,7 +72,8 @@ func TestFind(t *testing.T) {
 
 		{"@SkypeSupport help", "skype:handle:@SkypeSupport"},
 		{"RT @skype: hello", "skype:handle:@skype"},
-		{"@skype. It @skype.com @skype.Please", "skype:handle:@skype skype:handle:@skype"},
+		{"@skype. It @skype.Please @skype.evil.com @skype.org", "skype:handle:@skype skype:handle:@skype"},
+		{"@Skype.com @www.skype.com", "skype:handle:@Skype.com"},
 		{"@skypefan @skype_fan @theskype @skype.bsky.app", ""},
 		{"@skype.bsky.social hey", "skype:handle:@skype.bsky.social"},
 		{"@github.com is down", "github:handle:@github.com"},

@@ -15,6 +15,7 @@ type word struct {
 	hash       uint64
 	start, end int
 	class      fold.Class // fold.Break for none
+	accented   bool       // a Latin letter was written with a mark, in one character
 }
 
 // maxWordBytes bounds what a name's further words may take of a text; no name has a word that long.
@@ -106,6 +107,7 @@ func (r *reader) runes(text string, i int) word {
 		for _, c := range f.Runes[:f.Len] {
 			h.addRune(c)
 		}
+		w.accented = w.accented || c >= 0xC0 && c < 0x250
 		w.end += size
 		if w.class == fold.Hangul || w.class == fold.Ideograph { // a word each, with the marks that follow
 			for w.end < len(text) && text[w.end] >= utf8.RuneSelf {
@@ -168,6 +170,9 @@ func (r *reader) next(text string, i int) (start int, g gap) {
 		} else {
 			break
 		}
+	}
+	if !sign && spaces > 0 && i+1 < len(text) && text[i] == '\'' { // Touch 'n Go
+		i++
 	}
 	switch {
 	case i >= len(text) || spaces == 3:

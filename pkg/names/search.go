@@ -38,11 +38,11 @@ func (s *search) run() {
 			continue
 		}
 		end := 0
-		if w.end < len(text) && isAddressSign[text[w.end]] {
-			end = s.address(w)
-		}
-		if end == 0 && pair.has(pairHash(prev.hash, w.hash)) && prev.class != fold.Break && !continued {
+		if pair.has(pairHash(prev.hash, w.hash)) && prev.class != fold.Break && !continued {
 			end = s.name(prev)
+		}
+		if end == 0 && w.end < len(text) && isAddressSign[text[w.end]] {
+			end = s.address(w)
 		}
 		if end == 0 {
 			continued = w.class == fold.Hangul && prev.class == fold.Hangul && prev.end == w.start
@@ -136,6 +136,9 @@ func (s *search) walk(w word) (found int32, end int) {
 
 // ends says whether a name may end with w. Only Hangul words can be parts of longer ones, see word.
 func (s *search) ends(n *name, w word) bool {
+	if n.plain && w.accented {
+		return false
+	}
 	if !n.short || w.end >= len(s.text) {
 		return true
 	}

@@ -43,6 +43,12 @@ func (s *search) handle(i, start int) int {
 		s.add(s.m.trie.names[n], i, end)
 		return end
 	}
+	if n := s.whole(rootDomains, text[start:end], maxHandleBytes); n >= 0 && !at { // who owns a domain may be called so on Bluesky
+		owner := s.m.trie.names[n]
+		owner.kind = Handle
+		s.add(owner, i, end)
+		return end
+	}
 	// "@skype.please help": Twitter's handles hold no dot. But another server's or domain's user of that name is another one.
 	if dot > 0 && dot < end && !at && !isDomain(text[dot+1:end]) {
 		if n := s.whole(rootHandles, text[start:dot], maxHandleBytes); n >= 0 {
@@ -56,7 +62,15 @@ func (s *search) handle(i, start int) int {
 // isDomain guesses whether what follows a handle's first dot goes on with the handle: Bluesky's are domains.
 func isDomain(rest string) bool {
 	last := rest[strings.LastIndexByte(rest, '.')+1:]
-	return len(last) != len(rest) || last == "com" || last == "org" || last == "net" || last == "social" || len(last) == 2
+	if len(last) != len(rest) || len(last) == 2 {
+		return true
+	}
+	for _, top := range [...]string{"com", "org", "net", "app", "dev", "social"} {
+		if strings.EqualFold(last, top) {
+			return true
+		}
+	}
+	return false
 }
 
 // whole looks up text, which is ASCII, without regard to case.

@@ -163,7 +163,7 @@ func right(w [hints]float64, examples []example) (n int) {
 	return n
 }
 
-// TestWeights keeps weights.go and what it is made of together: run it with -update after a change of either.
+// TestWeights tells when weights.go has fallen behind what it is made of; with -update it makes it anew.
 func TestWeights(t *testing.T) {
 	full, all := examples(t)
 	w := fit(all)
@@ -212,9 +212,8 @@ func TestWeights(t *testing.T) {
 		}
 		return
 	}
-	for h := range hints {
-		if math.Abs(w[h]-weights[h]) > 0.01 {
-			t.Errorf("hint %d weighs %.3f, fitted %.3f: run go test -run TestWeights -update", h, weights[h], w[h])
-		}
+	// Small changes of the catalog shift the fit a little; that need not be followed.
+	if have, best := right(weights, full), right(w, full); have < best-len(full)/100 {
+		t.Errorf("weights.go judges %d of %d right, a new fit %d: run go test -run TestWeights -update", have, len(full), best)
 	}
 }

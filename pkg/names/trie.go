@@ -30,6 +30,7 @@ type name struct {
 	kind    Kind
 	weak    bool // counts in context only
 	short   bool // a Hangul name so short that only a particle may follow it
+	plain   bool // so short a name without accents that a word with them is another: "über" is not "Uber"
 }
 
 // The trie has a root for each kind of thing that is looked up, since "@line" is not "line".
