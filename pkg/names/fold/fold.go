@@ -149,16 +149,20 @@ func newTable() *table {
 	return t
 }
 
-// uniformClass knows the blocks in which every character of the page that begins at first folds to itself and has one class.
-// It only saves time: three quarters of the table are such pages.
+// uniformClass knows the pages that are not computed, to save time at the start: those in which every character folds to itself and
+// has one class, and the scripts of the supplementary plane, which are all but unused and so taken for letters as they are.
 func uniformClass(first rune) (Class, bool) {
 	switch {
 	case first >= 0x3400 && first < 0x4D00, first >= 0x4E00 && first < 0x9F00, first >= 0x17000 && first < 0x18C00:
 		return Ideograph, true
 	case first >= 0xAC00 && first < 0xD700:
 		return Hangul, true
-	case first >= 0xD800 && first < 0xF900, first >= 0x1F300: // surrogates, private use; emoji
+	case first >= 0x1D000 && first < 0x1D800, first >= 0x1F000 && first < 0x1F300: // stylistic letters, letters in circles and squares
+		return Break, false
+	case first >= 0xD800 && first < 0xF900, first >= 0x1F000: // surrogates, private use; emoji
 		return Break, true
+	case first >= 0x10000:
+		return Letter, true
 	}
 	return Break, false
 }
