@@ -17,6 +17,7 @@ import (
 	"outcry.dev/pkg/bus"
 	"outcry.dev/pkg/detect"
 	"outcry.dev/pkg/incident"
+	"outcry.dev/pkg/store"
 	"outcry.dev/pkg/topics"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
@@ -42,6 +43,7 @@ func TestASupersededOwnerCannotOverwrite(t *testing.T) {
 	t.Log("seed", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	log := randomLog(rng, 1, 2, true)
+	log[0] = log[0][:len(log[0])*6/10]
 	part := func(from, to int) [][]*outcryv1.MentionRecord {
 		n := len(log[0])
 		return [][]*outcryv1.MentionRecord{log[0][from*n/10 : to*n/10]}
@@ -82,6 +84,42 @@ func (s *site) epoch() uint64 {
 		s.t.Fatal(rows, err)
 	}
 	return rows[0].Version >> epochShift
+}
+
+// What a superseded owner wrote of a service that its successor never heard of is not part of the successor's state.
+func TestRestoreTakesTheRowsOfOneOwner(t *testing.T) {
+	s := newSite(t, startBroker(t), fmt.Sprintf("rows_%d", rand.Uint64()), 1)
+	p := newTestPartition()
+	p.add(outageMention(1, start), 0)
+	p.advance(progress(p, 0, 1, start+stepUS, false), func(decided) {})
+	partitionState, err := p.marshalState()
+	if err != nil {
+		t.Fatal(err)
+	}
+	skype, err := p.services["skype"].marshalState()
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := strings.NewReplacer("skype", "gmail").Replace(string(skype))
+	for _, row := range []store.State{
+		{State: partitionState, NextOffset: 10, Version: 8 << epochShift},
+		{State: []byte("superseded"), NextOffset: 20, Version: 7<<epochShift | 99},
+		{Service: "skype", State: skype, NextOffset: 10, Version: 8 << epochShift},
+		{Service: "skype", State: []byte("superseded"), NextOffset: 20, Version: 7<<epochShift | 99},
+		{Service: "gmail", State: []byte(later), NextOffset: 20, Version: 7<<epochShift | 99},
+	} {
+		if err := s.store.InsertState(t.Context(), []store.State{row}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restored := newTestPartition()
+	next, epoch, err := restored.restore(t.Context(), s.store, 0)
+	if err != nil || next != 10 || epoch != 8 {
+		t.Fatalf("restored up to %d of epoch %d (%v), want 10 of 8", next, epoch, err)
+	}
+	if len(restored.services) != 1 || restored.services["skype"] == nil {
+		t.Errorf("restored %d services, want skype alone", len(restored.services))
+	}
 }
 
 func TestEpochs(t *testing.T) {
