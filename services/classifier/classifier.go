@@ -115,10 +115,10 @@ func (s *Stage) consume(ctx context.Context, claim *bus.Claim) error {
 		} else {
 			lastRecord = time.Now()
 		}
+		w.idle = idle // before the records: the progress at their steps must not say that nobody need wait for them
 		for i := range msgs {
 			w.take(&msgs[i])
 		}
-		w.idle = idle
 		w.progress(claim.Offset())
 		if len(w.dead) > 0 {
 			if err := s.dead.Write(ctx, w.dead...); err != nil {
@@ -172,6 +172,10 @@ func (w *worker) take(m *bus.Message) {
 		w.unreadable(m, err.Error())
 		return
 	}
+	if p.GetTimeUs() < 0 || p.GetTimeUs() >= maxTimeUS || p.GetRevision() < 0 || p.GetRevision() >= deletedRevision {
+		w.unreadable(m, fmt.Sprintf("post at time_us %d of revision %d", p.GetTimeUs(), p.GetRevision()))
+		return
+	}
 	watermark := p.GetTimeUs()
 	switch p.GetKind() {
 	case outcryv1.Post_KIND_UPSERT:
@@ -194,6 +198,9 @@ func (w *worker) take(m *bus.Message) {
 		w.progress(m.Offset + 1)
 	}
 }
+
+// maxTimeUS is 2100-01-01. A later time would pass for the end of all windows.
+const maxTimeUS = 4_102_444_800_000_000
 
 // deletedRevision is above every revision that an edit can have.
 const deletedRevision = 1 << 60
