@@ -15,13 +15,14 @@ type builder struct {
 	reader  reader
 	trie    trie
 	single  map[uint64]struct{} // what goes into the trie's filters
-	pair    map[uint64]struct{}
+	several map[uint64]struct{}
+	long    [][3]uint64 // the first three words of names of three or more
 	whole   map[uint64]struct{}
 }
 
 func newBuilder(c *catalog.Catalog, t fold.Table) *builder {
 	return &builder{catalog: c, reader: reader{fold: t}, trie: newTrie(),
-		single: map[uint64]struct{}{}, pair: map[uint64]struct{}{}, whole: map[uint64]struct{}{}}
+		single: map[uint64]struct{}{}, several: map[uint64]struct{}{}, whole: map[uint64]struct{}{}}
 }
 
 func (b *builder) matcher() *Matcher {
@@ -32,7 +33,14 @@ func (b *builder) matcher() *Matcher {
 	for i := range b.catalog.Services {
 		b.derived(int32(i), &b.catalog.Services[i])
 	}
-	b.trie.single, b.trie.pair, b.trie.whole = newFilter(b.single), newFilter(b.pair), newFilter(b.whole)
+	for _, words := range b.long { // a name within another must not be taken before the longer one shows
+		_, second := b.single[words[1]]
+		_, rest := b.several[pairHash(words[1], words[2])]
+		if second || rest {
+			b.several[pairHash(words[0], words[1])] = struct{}{}
+		}
+	}
+	b.trie.single, b.trie.several, b.trie.whole = newFilter(b.single), newFilter(b.several), newFilter(b.whole)
 	m := &Matcher{reader: b.reader, trie: b.trie, tags: newTags()}
 	m.contexts = newContexts(b.catalog, &m.reader)
 	return m
@@ -115,6 +123,19 @@ func (b *builder) derived(service int32, s *catalog.Service) {
 	}
 }
 
+// show makes the filters show a name by its first words.
+func (b *builder) show(words [3]uint64, n int) {
+	switch n {
+	case 1:
+		b.single[words[0]] = struct{}{}
+	case 2:
+		b.several[pairHash(words[0], words[1])] = struct{}{}
+	case 3:
+		b.several[pairHash(pairHash(words[0], words[1]), words[2])] = struct{}{}
+		b.long = append(b.long, words)
+	}
+}
+
 // isSupport says whether a handle in lower case is so clearly a support account's that it counts without "@" as well.
 func isSupport(handle string) bool {
 	if len(handle) < 8 {
@@ -130,8 +151,9 @@ func isSupport(handle string) bool {
 
 // words adds a name that is found as words, unless it means something already.
 func (b *builder) words(text string, n name) {
-	var first word
+	var first [3]uint64
 	at, count, hangul := rootWords, 0, 0
+	shown := false // by a filter, to those who read posts
 	for i := 0; i < len(text); {
 		var w word
 		g := tightGap
@@ -144,14 +166,14 @@ func (b *builder) words(text string, n name) {
 			i = w.end // a sign that texts may have or not
 			continue
 		}
-		if count++; count == 1 {
-			first = w
-		} else if count == 2 {
-			if g == symbolGap { // "&" is no word where posts are read
-				b.single[first.hash] = struct{}{}
-			}
-			b.pair[pairHash(first.hash, w.hash)] = struct{}{}
+		if g == symbolGap && !shown { // "&" is no word there: the words before it must do
+			b.show(first, min(count, 2))
+			shown = true
 		}
+		if count < len(first) {
+			first[count] = w.hash
+		}
+		count++
 		if g == looseGap {
 			b.trie.nodes[at].loose = true
 		}
@@ -161,8 +183,8 @@ func (b *builder) words(text string, n name) {
 		at = b.trie.grow(at, w.hash)
 		i = w.end
 	}
-	if count == 1 {
-		b.single[first.hash] = struct{}{}
+	if !shown {
+		b.show(first, min(count, 3))
 	}
 	n.short = hangul > 0 && hangul < 3
 	n.plain = count == 1 && isLatin(text) && len(text) <= maxPlain

@@ -29,7 +29,7 @@ func filterBits(hash uint64) uint64 {
 	return 1<<(hash&63) | 1<<(hash>>6&63) | 1<<(hash>>12&63)
 }
 
-// pairHash is the hash of two words one after the other.
+// pairHash is the hash of two words one after the other, or of a pair and a third.
 func pairHash(first, second uint64) uint64 {
 	return step(first, second)
 }

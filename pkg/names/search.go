@@ -19,50 +19,83 @@ type search struct {
 
 func (s *search) run() {
 	text, r := s.text, &s.m.reader
-	single, pair := s.m.trie.single, s.m.trie.pair
-	var prev word      // the word before; none at first and behind a name, handle, hashtag or link
-	continued := false // prev goes on a Hangul run: no name begins with it
+	single, several := s.m.trie.single, s.m.trie.several
+	var last behind
 	for i := 0; i < len(text); {
-		// Short ASCII words are nine of ten: they are read here, all others by the reader.
-		var w word
+		// Words of ASCII are nearly all: they are read here, others by the reader.
+		hash, end := seed, i
 		x := load8(text, i)
 		n := bits.TrailingZeros64(nonWord(x)) >> 3
-		if end := i + n; n > 0 && n < 8 && (end == len(text) || text[end] < utf8.RuneSelf) {
-			w = word{hash: step(seed, (x|0x20*ones)&(1<<(8*uint(n)&63)-1)), start: i, end: end, class: fold.Letter}
-		} else if w = r.word(text, i); w.class == fold.Break {
-			next, whole := s.sign(i, w.end)
-			if whole {
-				prev = word{}
+		for n == 8 {
+			hash = step(hash, x|0x20*ones)
+			end += 8
+			x = load8(text, end)
+			n = bits.TrailingZeros64(nonWord(x)) >> 3
+		}
+		if n > 0 {
+			hash = step(hash, (x|0x20*ones)&(1<<(8*uint(n)&63)-1))
+			end += n
+		}
+		w := word{hash: hash, start: i, end: end, class: fold.Letter}
+		switch {
+		case end < len(text) && text[end] >= utf8.RuneSelf && (end == i || r.continues(text, end)):
+			if w = r.runes(text, i); w.class == fold.Break {
+				next, whole := s.sign(i, w.end)
+				if whole {
+					last = behind{}
+				}
+				i = next
+				continue
 			}
-			i = next
+		case end == i:
+			i++
+			if c := text[i-1]; c == '@' || c == '#' {
+				i, _ = s.sign(i-1, i)
+				last = behind{}
+			}
 			continue
 		}
-		end := 0
-		if pair.has(pairHash(prev.hash, w.hash)) && prev.class != fold.Break && !continued {
-			end = s.name(prev)
+		// A name of three words or more shows at its third, one of two at its second.
+		next := 0
+		two := pairHash(last.one.hash, w.hash)
+		if several.has(pairHash(last.pair, w.hash)) && last.two.class != fold.Break {
+			next = s.name(last.two)
 		}
-		if end == 0 && w.end < len(text) && isAddressSign[text[w.end]] {
-			end = s.address(w)
+		if next == 0 && several.has(two) && last.one.class != fold.Break {
+			next = s.name(last.one)
 		}
-		if end == 0 {
-			continued = w.class == fold.Hangul && prev.class == fold.Hangul && prev.end == w.start
-			if single.has(w.hash) && !continued {
-				end = s.name(w)
-			}
+		if next == 0 && w.end < len(text) && isAddressSign[text[w.end]] {
+			next = s.address(w)
 		}
-		if end > 0 {
+		inRun := w.class == fold.Hangul && last.hangul && last.one.end == w.start
+		if next == 0 && single.has(w.hash) && !inRun {
+			next = s.name(w)
+		}
+		if next > 0 {
 			if len(s.out)-s.first >= MaxMatches {
 				return
 			}
-			i, prev = end, word{}
+			i, last = next, behind{}
 			continue
 		}
-		prev = w
+		last.two, last.pair, last.one = last.one, two, w
+		last.hangul = w.class == fold.Hangul
+		if inRun { // no name begins within a Hangul run
+			last.one.class = fold.Break
+			last.one.end = w.end
+		}
 		i = w.end
 		if i < len(text) && text[i] == ' ' {
 			i++
 		}
 	}
+}
+
+// behind are the words before the one that is read: none at first and behind a name, handle, hashtag or link.
+type behind struct {
+	one, two word   // the last and the one before; fold.Break where no name begins with it
+	pair     uint64 // hash of both
+	hangul   bool   // the last one is Hangul
 }
 
 // isAddressSign are the bytes that make a word the begin of an address, or not.

@@ -3,13 +3,13 @@ package names
 // trie holds all names over words. Its edges are in one hash table keyed by node and word, so that a step costs one look-up
 // whatever the number of names.
 type trie struct {
-	single filter // the first words of names that a single word may be
-	pair   filter // the first two words of the others
-	whole  filter // the edges of handles, hashtags and domains
-	edges  []edge // open addressing, at most half full
-	mask   uint64
-	nodes  []node
-	names  []name
+	single  filter // the first words of names that a single word may be
+	several filter // the first two words of names of two, the first three of longer ones
+	whole   filter // the edges of handles, hashtags and domains
+	edges   []edge // open addressing, at most half full
+	mask    uint64
+	nodes   []node
+	names   []name
 }
 
 type edge struct {
