@@ -166,18 +166,19 @@ func (p *partition) rebuild(ctx context.Context, st *store.Store, number int, ne
 
 // needs says from which event time on mentions are needed: since for the windows, and longer for the services of which an incident is
 // open or could be reopened. Both are a full hour before anything that still counts, because copied texts are remembered by the hour.
+// Neither is ever less than a step: the tables are asked in whole seconds, and what came too late for any decision counts from 0.
 func (p *partition) needs() (since, longer int64, alive []string) {
 	if p.clock == math.MinInt64 {
-		return 1, 1, nil
+		return stepUS, stepUS, nil
 	}
 	const hour = int64(time.Hour / time.Microsecond)
 	window := (p.clock - rememberSteps/2) * stepUS
-	since = max(1, window-window%hour-hour)
+	since = max(stepUS, window-window%hour-hour)
 	longer = since
 	for id, s := range p.services {
 		if s.incident.Alive(p.now()) {
 			alive = append(alive, id)
-			longer = min(longer, max(1, s.incident.NeedsSince()))
+			longer = min(longer, max(stepUS, s.incident.NeedsSince()))
 		}
 	}
 	return since, longer, alive
