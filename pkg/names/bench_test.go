@@ -130,3 +130,26 @@ func BenchmarkNew(b *testing.B) {
 		New(c)
 	}
 }
+
+// BenchmarkFindAmbiguous is of posts that all hold a name that is a word as well.
+func BenchmarkFindAmbiguous(b *testing.B) {
+	var posts []string
+	for _, p := range readJudged(b, "testdata/context-dev.txt") {
+		posts = append(posts, p.text)
+	}
+	benchmarkFind(b, catalog.Default(), posts)
+}
+
+// BenchmarkFindScripts is of posts in scripts other than Latin that name nothing.
+func BenchmarkFindScripts(b *testing.B) {
+	benchmarkFind(b, catalog.Default(), scripts)
+}
+
+var scripts = []string{
+	"今日は朝から雨が降っていて、駅まで歩くだけで靴がびしょびしょになってしまった。早く帰りたいなあ",
+	"오늘 아침부터 비가 와서 역까지 걸어가는 동안 신발이 다 젖어 버렸다 빨리 집에 가고 싶다",
+	"Сегодня с утра идёт дождь, пока дошла до станции, промочила ноги, хочу домой",
+	"النهارده الصبح كانت الدنيا بتمطر وانا ماشي للمحطة والجزمة غرقت عايز ارجع البيت",
+	"आज सुबह से बारिश हो रही है और पैदल चलते चलते जूते भीग गए, जल्दी घर जाना है",
+	"วันนี้ฝนตกตั้งแต่เช้า เดินไปสถานีรองเท้าเปียกหมดเลย อยากกลับบ้านเร็วๆ",
+}

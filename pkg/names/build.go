@@ -153,7 +153,8 @@ func isSupport(handle string) bool {
 func (b *builder) words(text string, n name) {
 	var first [3]uint64
 	at, count, hangul := rootWords, 0, 0
-	shown := false // by a filter, to those who read posts
+	shown := false      // by a filter, to those who read posts
+	characters := false // the name begins with one that is a word
 	for i := 0; i < len(text); {
 		var w word
 		g := tightGap
@@ -166,7 +167,18 @@ func (b *builder) words(text string, n name) {
 			i = w.end // a sign that texts may have or not
 			continue
 		}
-		if g == symbolGap && !shown { // "&" is no word there: the words before it must do
+		switch isCharacter := w.class == fold.Hangul || w.class == fold.Ideograph; {
+		case shown:
+		case count == 0 && isCharacter:
+			characters = true
+		case count == 1 && characters: // they show by pairs, or alone before other words
+			if isCharacter {
+				b.show([3]uint64{first[0], w.hash}, 2)
+			} else {
+				b.show(first, 1)
+			}
+			shown = true
+		case count > 0 && (g == symbolGap || isCharacter): // no words there: the words before must do
 			b.show(first, min(count, 2))
 			shown = true
 		}

@@ -16,7 +16,7 @@ type judged struct {
 	text    string
 }
 
-func readJudged(t *testing.T, name string) []judged {
+func readJudged(t testing.TB, name string) []judged {
 	t.Helper()
 	f, err := os.Open(name)
 	if err != nil {

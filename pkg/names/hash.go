@@ -17,7 +17,6 @@ func step(h, chunk uint64) uint64 {
 type hasher struct {
 	h, chunk uint64
 	n        uint // bytes in chunk
-	total    int
 }
 
 func newHasher() hasher { return hasher{h: seed} }
@@ -25,29 +24,37 @@ func newHasher() hasher { return hasher{h: seed} }
 func (s *hasher) add(b byte) {
 	s.chunk |= uint64(b) << (8 * s.n)
 	s.n++
-	s.total++
 	if s.n == 8 {
 		s.h, s.chunk, s.n = step(s.h, s.chunk), 0, 0
 	}
 }
 
-// addRune adds r as UTF-8. It is utf8.AppendRune without the slice; r is valid.
+// addRune adds r as UTF-8; r is valid.
 func (s *hasher) addRune(r rune) {
+	c := uint64(r)
 	switch {
 	case r < 0x80:
-		s.add(byte(r))
+		s.addSome(c, 1)
 	case r < 0x800:
-		s.add(0xC0 | byte(r>>6))
-		s.add(0x80 | byte(r)&0x3F)
+		s.addSome(0x80C0|c>>6|c&0x3F<<8, 2)
 	case r < 0x10000:
-		s.add(0xE0 | byte(r>>12))
-		s.add(0x80 | byte(r>>6)&0x3F)
-		s.add(0x80 | byte(r)&0x3F)
+		s.addSome(0x8080E0|c>>12|c>>6&0x3F<<8|c&0x3F<<16, 3)
 	default:
-		s.add(0xF0 | byte(r>>18))
-		s.add(0x80 | byte(r>>12)&0x3F)
-		s.add(0x80 | byte(r>>6)&0x3F)
-		s.add(0x80 | byte(r)&0x3F)
+		s.addSome(0x808080F0|c>>18|c>>12&0x3F<<8|c>>6&0x3F<<16|c&0x3F<<24, 4)
+	}
+}
+
+// addSome adds n bytes, the first in the lowest bits of v.
+func (s *hasher) addSome(v uint64, n uint) {
+	s.chunk |= v << (8 * s.n & 63)
+	s.n += n
+	if s.n >= 8 {
+		s.h = step(s.h, s.chunk)
+		s.n -= 8
+		s.chunk = v >> (8 * (n - s.n) & 63)
+		if s.n == 0 {
+			s.chunk = 0
+		}
 	}
 }
 

@@ -86,42 +86,53 @@ func (r *reader) runes(text string, i int) word {
 		if c >= utf8.RuneSelf {
 			c, size = utf8.DecodeRuneInString(text[w.end:])
 		}
-		f := r.fold.Rune(c)
+		class, self := r.fold.Plain(c)
 		switch {
-		case f.Class == fold.Ignored:
+		case class == fold.Ignored:
 			if w.end == i { // leads no word
 				return word{start: i, end: i + size}
 			}
 			w.end += size
 			continue
-		case w.class == fold.Break: // the first character decides
-			w.class = f.Class
-			if f.Class == fold.Break {
+		case w.end == i: // the first character decides
+			w.class = class
+			if class == fold.Break {
 				w.end += size
 				return w
 			}
-		case f.Class != w.class:
+		case class != w.class:
 			w.hash = h.sum()
 			return w
 		}
-		for _, c := range f.Runes[:f.Len] {
+		if self {
 			h.addRune(c)
+		} else {
+			f := r.fold.Rune(c)
+			for _, c := range f.Runes[:f.Len] {
+				h.addRune(c)
+			}
 		}
 		w.accented = w.accented || c >= 0xC0 && c < 0x250
 		w.end += size
-		if w.class == fold.Hangul || w.class == fold.Ideograph { // a word each, with the marks that follow
-			for w.end < len(text) && text[w.end] >= utf8.RuneSelf {
-				c, size := utf8.DecodeRuneInString(text[w.end:])
-				if r.fold.Class(c) != fold.Ignored {
-					break
-				}
-				w.end += size
-			}
+		if class == fold.Hangul || class == fold.Ideograph { // a word each, with the marks that follow
+			w.end = r.marks(text, w.end)
 			break
 		}
 	}
 	w.hash = h.sum()
 	return w
+}
+
+// marks gives the end of the ignored characters at i.
+func (r *reader) marks(text string, i int) int {
+	for i < len(text) && text[i] >= utf8.RuneSelf {
+		c, size := utf8.DecodeRuneInString(text[i:])
+		if r.fold.Class(c) != fold.Ignored {
+			break
+		}
+		i += size
+	}
+	return i
 }
 
 // gap is what stands between two words of a name.

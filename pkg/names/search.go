@@ -21,7 +21,7 @@ func (s *search) run() {
 	text, r := s.text, &s.m.reader
 	single, several := s.m.trie.single, s.m.trie.several
 	var last behind
-	for i := 0; i < len(text); {
+	for i := 0; i < len(text) && len(s.out)-s.first < MaxMatches; {
 		// Words of ASCII are nearly all: they are read here, others by the reader.
 		hash, end := seed, i
 		x := load8(text, i)
@@ -39,6 +39,12 @@ func (s *search) run() {
 		w := word{hash: hash, start: i, end: end, class: fold.Letter}
 		switch {
 		case end < len(text) && text[end] >= utf8.RuneSelf && (end == i || r.continues(text, end)):
+			if end == i {
+				if next := s.characters(i); next > i {
+					i, last = next, behind{}
+					continue
+				}
+			}
 			if w = r.runes(text, i); w.class == fold.Break {
 				next, whole := s.sign(i, w.end)
 				if whole {
@@ -67,23 +73,14 @@ func (s *search) run() {
 		if next == 0 && w.end < len(text) && isAddressSign[text[w.end]] {
 			next = s.address(w)
 		}
-		inRun := w.class == fold.Hangul && last.hangul && last.one.end == w.start
-		if next == 0 && single.has(w.hash) && !inRun {
+		if next == 0 && single.has(w.hash) {
 			next = s.name(w)
 		}
 		if next > 0 {
-			if len(s.out)-s.first >= MaxMatches {
-				return
-			}
 			i, last = next, behind{}
 			continue
 		}
 		last.two, last.pair, last.one = last.one, two, w
-		last.hangul = w.class == fold.Hangul
-		if inRun { // no name begins within a Hangul run
-			last.one.class = fold.Break
-			last.one.end = w.end
-		}
 		i = w.end
 		if i < len(text) && text[i] == ' ' {
 			i++
@@ -95,7 +92,55 @@ func (s *search) run() {
 type behind struct {
 	one, two word   // the last and the one before; fold.Break where no name begins with it
 	pair     uint64 // hash of both
-	hangul   bool   // the last one is Hangul
+}
+
+// characters reads the characters at i of scripts in which each is a word, until a name or another script, and gives the end. Names in
+// them begin anywhere, but within a Hangul run at its first character only; they show at their second character.
+func (s *search) characters(i int) int {
+	text, r := s.text, &s.m.reader
+	single, several := s.m.trie.single, s.m.trie.several
+	var before word // the character before; none where no name begins with it
+	inRun := false  // of Hangul
+	start := i
+	for i < len(text) && text[i] >= utf8.RuneSelf {
+		c, size := utf8.DecodeRuneInString(text[i:])
+		class, self := r.fold.Plain(c)
+		if class == fold.Ignored && i > start {
+			i += size
+			continue
+		}
+		if class != fold.Ideograph && class != fold.Hangul {
+			break
+		}
+		w := word{start: i, end: i + size, class: class}
+		h := newHasher()
+		if self {
+			h.addRune(c)
+		} else {
+			f := r.fold.Rune(c)
+			for _, c := range f.Runes[:f.Len] {
+				h.addRune(c)
+			}
+		}
+		w.hash = h.sum()
+		if before.class != fold.Break && several.has(pairHash(before.hash, w.hash)) {
+			if end := s.name(before); end > 0 {
+				return end
+			}
+		}
+		starts := class == fold.Ideograph || !inRun
+		if starts && single.has(w.hash) {
+			if end := s.name(w); end > 0 {
+				return end
+			}
+		}
+		inRun = class == fold.Hangul
+		if before = w; !starts {
+			before.class = fold.Break
+		}
+		i += size
+	}
+	return i
 }
 
 // isAddressSign are the bytes that make a word the begin of an address, or not.

@@ -69,6 +69,12 @@ func NewTable() Table { return Table{shared()} }
 // Class gives the class of r.
 func (t Table) Class(r rune) Class { return Class(t.t.entry(r) & 7) }
 
+// Plain gives the class of r, and whether r folds to itself: nearly all characters of nearly all texts do.
+func (t Table) Plain(r rune) (class Class, self bool) {
+	e := t.t.entry(r)
+	return Class(e & 7), e&kindMask == kindSelf
+}
+
 // Rune folds r.
 func (t Table) Rune(r rune) Folded {
 	e := t.t.entry(r)
