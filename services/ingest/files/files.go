@@ -136,6 +136,9 @@ func Read(ctx context.Context, name string, r io.Reader, decode Decode, now time
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil {
 			return emit(unreadable(name, line, "the file breaks off: "+err.Error(), nil))
 		}
