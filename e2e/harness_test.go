@@ -276,6 +276,19 @@ func (w *world) left(b *bus.Bus, group, topic string) (left int64) {
 	return left
 }
 
+// committed returns how many records of a topic a group has committed.
+func (w *world) committed(b *bus.Bus, group, topic string) (n int64) {
+	w.t.Helper()
+	committed, err := b.Committed(w.t.Context(), group, topic)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, c := range committed {
+		n += max(0, c)
+	}
+	return n
+}
+
 // until waits for something to come true.
 func (w *world) until(what string, within time.Duration, ok func() bool) {
 	w.t.Helper()

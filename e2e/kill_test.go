@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,23 +50,33 @@ func TestKilledAtRandomMomentsCountsStayExact(t *testing.T) {
 	alerts := &lines{}
 	stages := map[string]*process{"classifier": w.start(nil, "classifier"), "aggregator": w.start(nil, "aggregator")}
 	w.start(alerts, "alerter")
-	// Posts come in parts, so that there is work under way at every kill.
+	// Posts come all the while, so that there is work under way at every kill.
 	feed, in := io.Pipe()
-	defer in.Close() // or the process would be waited for for ever after a failure
 	ingest := w.startWith(feed, nil, "ingest", "-")
-	rest := bytes.SplitAfter(file.Bytes(), []byte("\n"))
-	part := len(rest)/(len(killOrder)+1) + 1
+	var feeding sync.WaitGroup
+	defer feeding.Wait()
+	defer feed.Close() // ends the feeding, and lets the process be waited for, after a failure too
+	hurry := make(chan struct{})
+	feeding.Go(func() {
+		defer in.Close()
+		for part := range slices.Chunk(bytes.SplitAfter(file.Bytes(), []byte("\n")), 20) {
+			if _, err := in.Write(bytes.Join(part, nil)); err != nil {
+				return // the test is over
+			}
+			select {
+			case <-hurry:
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	})
 	busy := map[string]int{}
 	for i, victim := range killOrder {
-		if _, err := in.Write(bytes.Join(rest[:part], nil)); err != nil {
-			t.Fatal(err)
-		}
-		rest = rest[part:]
 		time.Sleep(time.Duration(rng.IntN(1000)) * time.Millisecond)
 		under := w.left(b, "classifier", topics.Posts) + w.left(b, "aggregator", topics.Mentions)
 		if under > 0 {
 			busy[victim]++
 		}
+		done := w.committed(b, "classifier", topics.Posts) + w.committed(b, "aggregator", topics.Mentions)
 		if victim == "clickhouse" {
 			killClickHouse(w, engines)
 		} else {
@@ -74,7 +85,7 @@ func TestKilledAtRandomMomentsCountsStayExact(t *testing.T) {
 		}
 		t.Logf("kill %d: %s, with %d records under way", i+1, victim, under)
 		w.until("work goes on after the kill", time.Minute, func() bool {
-			return w.left(b, "classifier", topics.Posts)+w.left(b, "aggregator", topics.Mentions) < max(1, under)
+			return w.committed(b, "classifier", topics.Posts)+w.committed(b, "aggregator", topics.Mentions) > done
 		})
 	}
 	for _, victim := range killOrder {
@@ -82,12 +93,7 @@ func TestKilledAtRandomMomentsCountsStayExact(t *testing.T) {
 			t.Errorf("no kill of %s hit while work was under way; the test proved nothing", victim)
 		}
 	}
-	if _, err := in.Write(bytes.Join(rest, nil)); err != nil {
-		t.Fatal(err)
-	}
-	if err := in.Close(); err != nil {
-		t.Fatal(err)
-	}
+	close(hurry)
 	<-ingest.ended
 	if !ingest.ProcessState.Success() {
 		t.Fatalf("outcry ingest: %v\n%s", ingest.ProcessState, tail(ingest.stderr.String()))
