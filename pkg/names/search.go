@@ -19,8 +19,8 @@ type search struct {
 
 func (s *search) run() {
 	text, r := s.text, &s.m.reader
-	single, several := s.m.trie.single, s.m.trie.several
-	var last behind
+	single, several := &s.m.trie.single, &s.m.trie.several
+	last := nothing
 	for i := 0; i < len(text) && len(s.out)-s.first < MaxMatches; {
 		// Words of ASCII are nearly all: they are read here, others by the reader.
 		hash, end := seed, i
@@ -36,71 +36,93 @@ func (s *search) run() {
 			hash = step(hash, (x|0x20*ones)&(1<<(8*uint(n)&63)-1))
 			end += n
 		}
-		w := word{hash: hash, start: i, end: end, class: fold.Letter}
-		switch {
-		case end < len(text) && text[end] >= utf8.RuneSelf && (end == i || r.continues(text, end)):
-			if end == i {
-				if next := s.characters(i); next > i {
-					i, last = next, behind{}
-					continue
-				}
+		after := byte(' ')
+		if end < len(text) {
+			after = text[end]
+		}
+		if after >= utf8.RuneSelf && (end == i || r.continues(text, end)) {
+			if next := s.characters(i); next > i {
+				i, last = next, nothing
+				continue
 			}
-			if w = r.runes(text, i); w.class == fold.Break {
+			w := r.runes(text, i)
+			if w.class == fold.Break {
 				next, whole := s.sign(i, w.end)
 				if whole {
-					last = behind{}
+					last = nothing
 				}
 				i = next
 				continue
 			}
-		case end == i:
+			hash, end, after = w.hash, w.end, ' '
+			if end < len(text) {
+				after = text[end]
+			}
+		} else if end == i {
 			i++
-			if c := text[i-1]; c == '@' || c == '#' {
+			if after == '@' || after == '#' {
 				i, _ = s.sign(i-1, i)
-				last = behind{}
+				last = nothing
 			}
 			continue
 		}
-		// A name of three words or more shows at its third, one of two at its second.
-		next := 0
-		two := pairHash(last.one.hash, w.hash)
-		if several.has(pairHash(last.pair, w.hash)) && last.two.class != fold.Break {
-			next = s.name(last.two)
+		two, three := pairHash(last.hash, hash), pairHash(last.pair, hash)
+		if several.has(two) || several.has(three) || single.has(hash) || isAddressSign[after] {
+			if next := s.word(i, end, hash, last); next > 0 {
+				i, last = next, nothing
+				continue
+			}
 		}
-		if next == 0 && several.has(two) && last.one.class != fold.Break {
-			next = s.name(last.one)
-		}
-		if next == 0 && w.end < len(text) && isAddressSign[text[w.end]] {
-			next = s.address(w)
-		}
-		if next == 0 && single.has(w.hash) {
-			next = s.name(w)
-		}
-		if next > 0 {
-			i, last = next, behind{}
-			continue
-		}
-		last.two, last.pair, last.one = last.one, two, w
-		i = w.end
-		if i < len(text) && text[i] == ' ' {
+		last = behind{hash: hash, pair: two, one: i, two: last.one}
+		i = end
+		if after == ' ' {
 			i++
 		}
 	}
 }
 
-// behind are the words before the one that is read: none at first and behind a name, handle, hashtag or link.
+// behind are the words before the one that is read.
 type behind struct {
-	one, two word   // the last and the one before; fold.Break where no name begins with it
-	pair     uint64 // hash of both
+	hash     uint64 // of the last one
+	pair     uint64 // of the last two
+	one, two int    // where the last one and the one before begin; -1 where no name goes on from there
+}
+
+// nothing is behind the begin of a text, a name, a handle, a hashtag, a link or another script.
+var nothing = behind{one: -1, two: -1}
+
+// word handles a word that may end the first two or three words of a name, begin one, or begin an address. It gives the end of what it
+// found, or 0.
+func (s *search) word(start, end int, hash uint64, last behind) int {
+	t := &s.m.trie
+	if last.two >= 0 && t.several.has(pairHash(last.pair, hash)) {
+		if end := s.name(last.two); end > 0 {
+			return end
+		}
+	}
+	if last.one >= 0 && t.several.has(pairHash(last.hash, hash)) {
+		if end := s.name(last.one); end > 0 {
+			return end
+		}
+	}
+	if end < len(s.text) && isAddressSign[s.text[end]] {
+		if end := s.address(start, end); end > 0 {
+			return end
+		}
+	}
+	if t.single.has(hash) {
+		return s.name(start)
+	}
+	return 0
 }
 
 // characters reads the characters at i of scripts in which each is a word, until a name or another script, and gives the end. Names in
 // them begin anywhere, but within a Hangul run at its first character only; they show at their second character.
 func (s *search) characters(i int) int {
 	text, r := s.text, &s.m.reader
-	single, several := s.m.trie.single, s.m.trie.several
-	var before word // the character before; none where no name begins with it
-	inRun := false  // of Hangul
+	single, several := &s.m.trie.single, &s.m.trie.several
+	before, beforeHash := -1, uint64(0) // the character before; -1 where no name begins with it
+	inRun := false                      // of Hangul
 	start := i
 	for i < len(text) && text[i] >= utf8.RuneSelf {
 		c, size := utf8.DecodeRuneInString(text[i:])
@@ -112,7 +134,6 @@ func (s *search) characters(i int) int {
 		if class != fold.Ideograph && class != fold.Hangul {
 			break
 		}
-		w := word{start: i, end: i + size, class: class}
 		h := newHasher()
 		if self {
 			h.addRune(c)
@@ -122,21 +143,22 @@ func (s *search) characters(i int) int {
 				h.addRune(c)
 			}
 		}
-		w.hash = h.sum()
-		if before.class != fold.Break && several.has(pairHash(before.hash, w.hash)) {
+		hash := h.sum()
+		if before >= 0 && several.has(pairHash(beforeHash, hash)) {
 			if end := s.name(before); end > 0 {
 				return end
 			}
 		}
 		starts := class == fold.Ideograph || !inRun
-		if starts && single.has(w.hash) {
-			if end := s.name(w); end > 0 {
+		if starts && single.has(hash) {
+			if end := s.name(i); end > 0 {
 				return end
 			}
 		}
 		inRun = class == fold.Hangul
-		if before = w; !starts {
-			before.class = fold.Break
+		before, beforeHash = -1, hash
+		if starts {
+			before = i
 		}
 		i += size
 	}
@@ -146,11 +168,11 @@ func (s *search) characters(i int) int {
 // isAddressSign are the bytes that make a word the begin of an address, or not.
 var isAddressSign = [256]bool{'.': true, '@': true, ':': true}
 
-// name reports the longest name that begins with w and gives its end, or 0 where there is none.
-func (s *search) name(w word) int {
-	n, end := s.walk(w)
+// name reports the longest name that begins at start and gives its end, or 0 where there is none.
+func (s *search) name(start int) int {
+	n, end := s.walk(s.m.reader.word(s.text, start))
 	if n >= 0 {
-		s.add(s.m.trie.names[n], w.start, end)
+		s.add(s.m.trie.names[n], start, end)
 	}
 	return end
 }

@@ -92,11 +92,10 @@ func lower(c byte) byte {
 	return c
 }
 
-// address handles a word that a ".", "@" or ":" follows. It gives the end of the link, e-mail address or known host that the word
-// begins, or 0 where the word is just a word.
-func (s *search) address(w word) int {
-	text, start := s.text, w.start
-	after := w.end
+// address handles a word text[first:after] that a ".", "@" or ":" follows. It gives the end of the link, e-mail address or known host
+// that the word begins, or 0 where the word is just a word.
+func (s *search) address(first, after int) int {
+	text, start := s.text, first
 	switch text[after] {
 	case ':':
 		if !strings.HasPrefix(text[after:], "://") {
@@ -106,7 +105,7 @@ func (s *search) address(w word) int {
 	case '@':
 		return s.email(after)
 	default:
-		if w.start < s.host || after+1 >= len(text) || !isWordByte(text[after+1]) {
+		if first < s.host || after+1 >= len(text) || !isWordByte(text[after+1]) {
 			return 0
 		}
 	}
@@ -114,7 +113,7 @@ func (s *search) address(w word) int {
 	for end < len(text) && (isWordByte(text[end]) || text[end] == '.' || text[end] == '-' || text[end] == '_') {
 		end++
 	}
-	scheme := start != w.start
+	scheme := start != first
 	if end < len(text) && text[end] == '@' && !scheme {
 		return s.email(end)
 	}
@@ -134,7 +133,7 @@ func (s *search) address(w word) int {
 	if len(host) <= maxHostBytes {
 		for { // status.skype.com is of skype.com
 			if n := s.whole(rootDomains, text[at:end], maxHostBytes); n >= 0 {
-				s.add(s.m.trie.names[n], w.start, end)
+				s.add(s.m.trie.names[n], first, end)
 				if end < len(text) && text[end] == '/' {
 					end++
 				}
