@@ -178,7 +178,9 @@ func (b *builder) words(text string, n name) {
 				b.show(first, 1)
 			}
 			shown = true
-		case count > 0 && (g == symbolGap || isCharacter): // no words there: the words before must do
+		case g == symbolGap && count < 3: // the sign shows it
+			shown = true
+		case count > 0 && isCharacter: // no word there: the words before must do
 			b.show(first, min(count, 2))
 			shown = true
 		}

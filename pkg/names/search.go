@@ -60,9 +60,14 @@ func (s *search) run() {
 			}
 		} else if end == i {
 			i++
-			if after == '@' || after == '#' {
+			switch after {
+			case '@', '#':
 				i, _ = s.sign(i-1, i)
 				last = nothing
+			case '&', '+':
+				if next := s.symbol(last); next > 0 {
+					i, last = next, nothing
+				}
 			}
 			continue
 		}
@@ -112,6 +117,19 @@ func (s *search) word(start, end int, hash uint64, last behind) int {
 	}
 	if t.single.has(hash) {
 		return s.name(start)
+	}
+	return 0
+}
+
+// symbol handles an "&" or "+" behind words that may begin a name with it. Names without it have been found before.
+func (s *search) symbol(last behind) int {
+	if last.two >= 0 {
+		if end := s.name(last.two); end > 0 {
+			return end
+		}
+	}
+	if last.one >= 0 {
+		return s.name(last.one)
 	}
 	return 0
 }
