@@ -12,5 +12,10 @@
 //   - A flush writes rows first, then incidents to Kafka, then the state with the offset that it belongs to as one atomic block, then
 //     the offset to Kafka. A new owner starts from that block, rebuilds the windows from the mentions delivered before that offset, and
 //     works through the log again from there: whatever its predecessor had written beyond it is written again, the same.
-//   - Rows carry a version with the ownership epoch above all: what a superseded owner still writes loses.
+//   - Rows carry a version with the ownership epoch above all: what a superseded owner still writes loses. An owner begins by writing its
+//     whole state under its own epoch, so rows of another epoch than the partition's are what a superseded owner wrote, and are ignored.
+//   - The windows remember ids for two hours. The tables remember what was heard at first of a post that is edited later than that; a
+//     repeated delivery later than that is too late for any decision, and its row loses to the first.
+//   - What is withdrawn loses its text wherever it is: in rows, in what waits for its step, and in incidents that are open or could be
+//     reopened. Withdrawals that come before their posts are part of the state.
 package aggregator
