@@ -10,4 +10,16 @@ replace (
 
 require outcry.dev/pkg v0.0.0
 
-require github.com/google/go-cmp v0.7.0 // indirect
+require (
+	github.com/stretchr/testify v1.12.1 // indirect
+	golang.org/x/net v0.61.0 // indirect
+)
+
+require (
+	github.com/google/go-cmp v0.7.0
+	github.com/klauspost/compress v1.20.3 // indirect
+	github.com/pierrec/lz4/v4 v4.1.33 // indirect
+	github.com/segmentio/kafka-go v0.4.51 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+	outcry.dev/schemas v0.0.0 // indirect
+)
