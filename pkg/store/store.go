@@ -119,6 +119,15 @@ func (s *Store) goose(ctx context.Context, f func(*goose.Provider) error) error 
 	return provider.Close()
 }
 
+// DropDatabase removes the database with everything in it, as whoever made it for a while does in the end.
+func (s *Store) DropDatabase(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, migratePatience)
+	defer cancel()
+	return s.exec(ctx, "drop database "+s.cfg.Database, "DROP DATABASE IF EXISTS "+quoted(s.cfg.Database))
+}
+
+func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
 // createDatabase makes the database, through the one that every server has.
 func (s *Store) createDatabase(ctx context.Context) error {
 	options := s.cfg.options()

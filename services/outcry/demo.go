@@ -52,13 +52,16 @@ func (a *app) demo(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	// Nothing configured: the demonstration is the same everywhere.
-	// Only where the engine's library is may be told, for machines that cannot fetch it.
+	// Only where ClickHouse or its library is may be told, for machines that cannot fetch it.
 	configured, err := a.config(cmd)
 	if err != nil {
 		return err
 	}
 	cfg := DefaultConfig()
-	cfg.ClickHouse.Library = configured.ClickHouse.Library
+	cfg.ClickHouse = configured.ClickHouse
+	if cfg.ClickHouse.Address != "" {
+		cfg.ClickHouse.Database = fmt.Sprintf("outcry_demo_%d", time.Now().UnixNano()) // of its own, and dropped in the end
+	}
 	cfg.API.Listen = cmd.String("listen")
 	cfg.Log.Level = "warn"
 	if level := cmd.String("log-level"); level != "" {
@@ -85,6 +88,13 @@ func (a *app) demo(ctx context.Context, cmd *cli.Command) error {
 		return orInterrupted(ctx, err)
 	}
 	defer a.closing(e)
+	if cfg.ClickHouse.Address != "" {
+		defer func() {
+			if err := e.store.DropDatabase(context.WithoutCancel(ctx)); err != nil {
+				a.printError(err)
+			}
+		}()
+	}
 	p, err := newParts(ctx, cfg, e, log)
 	if err != nil {
 		return err

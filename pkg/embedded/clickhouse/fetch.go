@@ -21,7 +21,7 @@ const Version = "26.7.3-stable.1"
 const libraryName = "libchdb.so"
 
 // otherWays is what to do when the library cannot be had by itself.
-const otherWays = "use a server with --clickhouse HOST:PORT (clickhouse.address, OUTCRY_CLICKHOUSE_ADDRESS), " +
+const otherWays = "set clickhouse.address (OUTCRY_CLICKHOUSE_ADDRESS) to the HOST:PORT of a server, " +
 	"or name the file of a libchdb.so with clickhouse.library (OUTCRY_CLICKHOUSE_LIBRARY)"
 
 // distribution is one platform's package.
@@ -56,7 +56,7 @@ func platformDistribution(platform string) (distribution, error) {
 	case d.integrity == "":
 		return d, fmt.Errorf("the package %s@%s has no pinned checksum, so it is not fetched by itself on %s: "+
 			"run npm pack %s@%s, unpack it and name the %s in it with clickhouse.library (OUTCRY_CLICKHOUSE_LIBRARY), "+
-			"or use a server with --clickhouse HOST:PORT (clickhouse.address, OUTCRY_CLICKHOUSE_ADDRESS)",
+			"or set clickhouse.address (OUTCRY_CLICKHOUSE_ADDRESS) to the HOST:PORT of a server",
 			d.name, Version, platform, d.name, Version, libraryName)
 	}
 	return d, nil
