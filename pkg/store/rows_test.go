@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -14,6 +15,9 @@ import (
 	"outcry.dev/pkg/store"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
+
+// fresh names a database that no earlier run of a test has used.
+func fresh(name string) string { return fmt.Sprintf("%s_%d", name, rand.Uint64()) }
 
 // rows returns the rows of a query, one line each.
 func rows(t *testing.T, s *store.Store, query string) (out []string) {

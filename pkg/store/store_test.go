@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"outcry.dev/pkg/embedded/clickhouse"
 	"outcry.dev/pkg/store"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
@@ -23,7 +24,7 @@ func unmigrated(t *testing.T, database string) *store.Store {
 }
 
 func TestMigrateIsDoneOnce(t *testing.T) {
-	s := unmigrated(t, "migrated `twice`")
+	s := unmigrated(t, fresh("migrated `twice`"))
 	before, err := s.Migrations(t.Context())
 	must(t, err)
 	applied, err := s.Migrate(t.Context())
@@ -46,8 +47,9 @@ func TestMigrateIsDoneOnce(t *testing.T) {
 // Several processes that start at once all find the tables.
 func TestMigrateAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
+	database := fresh("migrated_at_once")
 	for range 4 {
-		s := unmigrated(t, "migrated_at_once")
+		s := unmigrated(t, database)
 		wg.Go(func() {
 			if _, err := s.Migrate(t.Context()); err != nil {
 				t.Error(err)
@@ -59,7 +61,7 @@ func TestMigrateAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s := open(t, "migrated_at_once")
+	s := unmigrated(t, database)
 	if got := rows(t, s, "SELECT people, posts FROM service_minute_counts"); len(got) != 1 || got[0] != "1 1" {
 		t.Errorf("people and posts: %v, want one row, 1 and 1", got)
 	}
@@ -70,7 +72,15 @@ func TestMigrateAtOnce(t *testing.T) {
 
 // While ClickHouse is dead, inserts and reads of the stages wait; once it is back, nothing is missing and nothing is there twice.
 func TestInsertsWaitForClickHouse(t *testing.T) {
-	s := open(t, "killed")
+	// An engine of its own: one that dies six times within minutes is given up, and others need the shared one.
+	engine, err := clickhouse.Start(t.Context(), clickhouse.Config{DataDir: t.TempDir()}, quiet)
+	must(t, err)
+	t.Cleanup(func() { engine.Close() })
+	s, err := store.Open(store.Config{Address: engine.Addr(), Username: engine.User(), Password: engine.Password()}, quiet)
+	must(t, err)
+	t.Cleanup(func() { s.Close() })
+	_, err = s.Migrate(t.Context())
+	must(t, err)
 	const inserts, each = 40, 50
 	done := make(chan error, 1)
 	progress := make(chan int, inserts)
@@ -91,8 +101,10 @@ func TestInsertsWaitForClickHouse(t *testing.T) {
 	}()
 	for i := range progress {
 		if i == 5 || i == 20 {
-			if err := syscall.Kill(server.PID(), syscall.SIGKILL); err != nil {
-				t.Error(err)
+			if pid := engine.PID(); pid != 0 { // it may still be away from the last time
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+					t.Error(err)
+				}
 			}
 		}
 	}
@@ -125,7 +137,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 }
 
 func TestRefusedStatementIsNotTriedAgain(t *testing.T) {
-	s := unmigrated(t, "not_migrated")
+	s := unmigrated(t, fresh("not_migrated"))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := s.InsertMentions(ctx, []store.Mention{mention(1, 1, clock(16, 0, 0), outcryv1.Label_LABEL_OUTAGE)}); err == nil || errors.Is(err, context.DeadlineExceeded) {

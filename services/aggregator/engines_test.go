@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// server is shared by the tests; each has databases of its own.
+// server is shared by the tests that do not kill theirs; each has databases of its own.
 var server *clickhouse.Server
 
 func TestMain(m *testing.M) {
@@ -55,6 +56,27 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// startClickHouse is for tests that kill it: an engine that dies six times within minutes is given up.
+func startClickHouse(t *testing.T) *clickhouse.Server {
+	t.Helper()
+	own, err := clickhouse.Start(t.Context(), clickhouse.Config{DataDir: t.TempDir()}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { own.Close() })
+	return own
+}
+
+// kill kills the engine, which comes back by itself.
+func kill(t *testing.T, engine *clickhouse.Server) {
+	t.Helper()
+	if pid := engine.PID(); pid != 0 { // it may still be away from the last time
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // site is one Outcry: topics and a database of its own.
 type site struct {
 	t     *testing.T
@@ -64,7 +86,12 @@ type site struct {
 
 func newSite(t *testing.T, brokers []string, name string, partitions int) *site {
 	t.Helper()
-	cfg := store.Config{Address: server.Addr(), Username: server.User(), Password: server.Password(), Database: name}
+	return newSiteAt(t, server, brokers, name, partitions)
+}
+
+func newSiteAt(t *testing.T, engine *clickhouse.Server, brokers []string, name string, partitions int) *site {
+	t.Helper()
+	cfg := store.Config{Address: engine.Addr(), Username: engine.User(), Password: engine.Password(), Database: name}
 	st, err := store.Open(cfg, quiet)
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -120,8 +119,9 @@ func TestExactWhateverHappens(t *testing.T) {
 			eventually(t, "the undisturbed run is through", func() bool { return calm.caughtUp(log) })
 			stop()
 
-			rough := newSite(t, brokers, fmt.Sprintf("rough_%d", seed), c.mentionsPartitions)
-			rough.disturb(rng, log)
+			engine := startClickHouse(t)
+			rough := newSiteAt(t, engine, brokers, fmt.Sprintf("rough_%d", seed), c.mentionsPartitions)
+			rough.disturb(rng, log, func() { kill(t, engine) })
 
 			calm.compare(modelOf(log), calm)
 			rough.compare(modelOf(log), calm)
@@ -151,7 +151,7 @@ func (s *site) compare(want model, calm *site) {
 }
 
 // disturb writes the log while stages come, go and are cut off in the middle of what they do, and ClickHouse is killed.
-func (s *site) disturb(rng *rand.Rand, log [][]*outcryv1.MentionRecord) {
+func (s *site) disturb(rng *rand.Rand, log [][]*outcryv1.MentionRecord, kill func()) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -168,9 +168,7 @@ func (s *site) disturb(rng *rand.Rand, log [][]*outcryv1.MentionRecord) {
 	for move := range moves {
 		time.Sleep(time.Duration(200+rng.IntN(600)) * time.Millisecond)
 		if move == moves/2 {
-			if err := syscall.Kill(server.PID(), syscall.SIGKILL); err != nil {
-				s.t.Error(err)
-			}
+			kill()
 		}
 		if slot := rng.IntN(3); running[slot] != nil {
 			running[slot]()
