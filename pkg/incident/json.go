@@ -30,6 +30,23 @@ type line struct {
 	Confidence        float64          `json:"confidence"`
 	Explanation       string           `json:"explanation"`
 	Evidence          []post           `json:"evidence"`
+
+	// Added later; absent where there is nothing to say.
+	Places         map[string]int64 `json:"places,omitempty"`
+	Languages      map[string]int64 `json:"languages,omitempty"`
+	Sources        map[string]int64 `json:"sources,omitempty"`
+	Reopened       int32            `json:"reopened,omitempty"`
+	Coordinated    bool             `json:"coordinated,omitempty"`
+	RootConfidence float64          `json:"root_confidence,omitempty"`
+	RootReasons    []string         `json:"root_reasons,omitempty"`
+	Verdicts       []word           `json:"verdicts,omitempty"`
+}
+
+type word struct {
+	Kind string     `json:"kind"`
+	Who  string     `json:"who"`
+	Text string     `json:"text,omitempty"`
+	At   *time.Time `json:"at"`
 }
 
 type post struct {
@@ -44,7 +61,7 @@ type post struct {
 }
 
 // JSON encodes an incident as one JSON line without the line feed. Times are RFC 3339 in UTC and absent where not known; lead_seconds is
-// the official word minus the detection, absent without an official word; symptoms map a name to distinct people.
+// the official word minus the detection, absent without an official word; symptoms, places, languages and sources map a name to distinct people.
 func JSON(i *outcryv1.Incident) ([]byte, error) {
 	l := line{
 		ID: i.Id, Service: i.Service, State: i.State.Name(), Severity: i.Severity.Name(),
@@ -53,6 +70,12 @@ func JSON(i *outcryv1.Incident) ([]byte, error) {
 		People: i.People, PeakPerMinute: i.PeakPerMinute, ExpectedPerMinute: i.ExpectedPerMinute,
 		Symptoms: map[string]int64{}, Root: i.Root, Consequences: append([]string{}, i.Consequences...),
 		Confidence: i.Confidence, Explanation: i.Explanation, Evidence: []post{},
+	}
+	l.Places, l.Languages, l.Sources = byName(i.Places), byName(i.Languages), byName(i.Sources)
+	l.Reopened, l.Coordinated = i.Reopened, i.Coordinated
+	l.RootConfidence, l.RootReasons = i.RootConfidence, i.RootReasons
+	for _, v := range i.Verdicts {
+		l.Verdicts = append(l.Verdicts, word{v.Kind.Name(), v.Who, v.Text, moment(v.AtUs)})
 	}
 	if i.OfficialAtUs > 0 && i.DetectedAtUs > 0 {
 		lead := float64(i.OfficialAtUs-i.DetectedAtUs) / 1e6
@@ -74,6 +97,17 @@ func JSON(i *outcryv1.Incident) ([]byte, error) {
 		return nil, fmt.Errorf("encode incident %s: %w", i.Id, err)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+func byName(counts []*outcryv1.NameCount) map[string]int64 {
+	if len(counts) == 0 {
+		return nil
+	}
+	people := make(map[string]int64, len(counts))
+	for _, c := range counts {
+		people[c.Name] = c.People
+	}
+	return people
 }
 
 func moment(us int64) *time.Time {

@@ -39,6 +39,17 @@ func TestJSON(t *testing.T) {
 			`"symptoms":{"app_crash":9,"login":400},"root":"telco-20101222T1611","consequences":["viber"],"confidence":0.97,"explanation":"Why.",` +
 			`"evidence":[{"id":"7","source":"twitter","time":"2010-12-22T16:13:00.0015Z","text":"can't <sign> in","url":"https://x.test/7",` +
 			`"label":"outage","symptom":"login","score":0.5}]}`},
+		{"what was added later", &outcryv1.Incident{
+			Id: "viber-20101222T1615", Service: "viber", State: dismissed, Severity: outcryv1.Incident_SEVERITY_MINOR, DetectedAtUs: at("16:15:00"),
+			Places: []*outcryv1.NameCount{{Name: "no/oslo", People: 2}}, Languages: []*outcryv1.NameCount{{Name: "no", People: 3}},
+			Sources: []*outcryv1.NameCount{{Name: "twitter", People: 3}}, Reopened: 1, Coordinated: true,
+			Root: "skype-20101222T1612", RootConfidence: 0.7, RootReasons: []string{"It began after skype."},
+			Verdicts: []*outcryv1.Verdict{{Id: "1", Kind: outcryv1.Verdict_KIND_DISMISS, Who: "ana", Text: "no", AtUs: at("16:20:00")}},
+		}, `{"id":"viber-20101222T1615","service":"viber","state":"dismissed","severity":"minor","detected_at":"2010-12-22T16:15:00Z","people":0,` +
+			`"peak_per_minute":0,"expected_per_minute":0,"symptoms":{},"root":"skype-20101222T1612","consequences":[],"confidence":0,` +
+			`"explanation":"","evidence":[],"places":{"no/oslo":2},"languages":{"no":3},"sources":{"twitter":3},"reopened":1,"coordinated":true,` +
+			`"root_confidence":0.7,"root_reasons":["It began after skype."],` +
+			`"verdicts":[{"kind":"dismiss","who":"ana","text":"no","at":"2010-12-22T16:20:00Z"}]}`},
 	} {
 		got, err := JSON(c.i)
 		if err != nil {

@@ -65,11 +65,16 @@ func (m *Machine) Open() bool {
 // Alive reports whether, at a time, an incident is open or could still be reopened: only then does the machine need mentions from its
 // start on after a restart (NeedsSince).
 func (m *Machine) Alive(at time.Time) bool {
-	return m.Open() || m.incident != nil && m.reopenable(at.UnixMicro())
+	return m.Open() || m.incident != nil && m.endedLately(at.UnixMicro())
 }
 
-func (m *Machine) reopenable(at int64) bool {
-	return m.incident.State == resolved && at-m.incident.ResolvedAtUs <= m.cfg.ReopenWithin.Microseconds()
+// endedLately reports whether the incident ended so recently that an alarm reopens it, or a person's confirmation where it was dismissed.
+func (m *Machine) endedLately(at int64) bool {
+	ended := m.incident.ResolvedAtUs
+	if m.incident.State == dismissed {
+		ended = m.ended
+	}
+	return at-ended <= m.cfg.ReopenWithin.Microseconds()
 }
 
 // Add takes a mention of the service with any label, in order of event time and before the step that ends after it. The machine keeps
@@ -126,13 +131,13 @@ func (m *Machine) Step(v detect.Verdict) *outcryv1.Incident {
 	if m.Open() {
 		return m.follow(v)
 	}
-	if m.incident != nil && !m.reopenable(m.at) {
+	if m.incident != nil && !m.endedLately(m.at) {
 		m.incident = nil
 	}
 	if !v.Alarm || m.muted {
 		return nil
 	}
-	if m.incident != nil {
+	if m.incident != nil && m.incident.State == resolved {
 		if !m.relapsed(v) {
 			return nil
 		}
@@ -198,6 +203,7 @@ func (m *Machine) reopen(v detect.Verdict) {
 		m.incident.State = confirmed
 	}
 	m.incident.ResolvedAtUs, m.incident.RecoveringAtUs = 0, 0
+	m.incident.Reopened++
 	m.findOfficial()
 }
 
@@ -361,19 +367,6 @@ func (m *Machine) explanation() string {
 		s += fmt.Sprintf(" It has lasted %v and is taken as the new usual.", m.cfg.MaxOpen)
 	}
 	return s
-}
-
-// Dismiss closes the incident because a person says that it is none, and keeps quiet until it has been calm. The state then lets the
-// baseline learn again. It returns nil where no incident is open.
-func (m *Machine) Dismiss(at time.Time) *outcryv1.Incident {
-	if !m.Open() {
-		return nil
-	}
-	m.at = max(m.at, at.UnixMicro())
-	m.incident.State, m.incident.DecidedAtUs = dismissed, m.at
-	m.incident.Revision++
-	m.ended, m.muted = m.at, true
-	return proto.CloneOf(m.incident)
 }
 
 // Withdraw forgets the text of a post that its author or network took back; the person stays counted. It returns a copy of the incident

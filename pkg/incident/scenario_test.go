@@ -20,7 +20,8 @@ import (
 //	     people report at an even rate (posts a minute), each a new person unless only N people write in turn
 //	official TEXT      the operator's account writes
 //	advance DURATION   silence
-//	dismiss            a person says that it is no incident
+//	dismiss|confirm|acknowledge|note TEXT…
+//	                   a person says so of the incident published last
 //	restart            the machine is saved, restored, and refilled
 //	expect none        no incident was published since the last expect
 //	expect FIELD=VALUE… of the incident published last; people>=N, people<=N, revisions<=N (since the last expect), has=WORD (explanation)
@@ -86,8 +87,10 @@ func (p *player) play(line string) {
 		x := p.mention(nil)
 		x.Label, x.OfficialAuthor, x.Text = outcryv1.Label_LABEL_OFFICIAL, true, strings.TrimPrefix(line, "official ")
 		p.hear(x)
-	case "dismiss":
-		p.publish(p.machine.Dismiss(p.at))
+	case "dismiss", "confirm", "acknowledge", "note":
+		p.next++
+		p.publish(p.machine.Judge(&outcryv1.Verdict{Id: strconv.FormatUint(p.next, 10), Incident: p.last.GetId(),
+			Kind: outcryv1.ParseVerdictKind(words[0]), Who: "ana", Text: strings.Join(words[1:], " ")}, p.at))
 	case "restart":
 		p.restart()
 	case "expect":
@@ -247,6 +250,7 @@ func (p *player) expect(wants []string) {
 			"people": fmt.Sprint(i.People), "peak": fmt.Sprint(i.PeakPerMinute), "revisions": fmt.Sprint(p.fresh), "incidents": fmt.Sprint(len(ids)),
 			"started": clock(i.StartedAtUs), "detected": clock(i.DetectedAtUs), "confirmed": clock(i.ConfirmedAtUs), "resolved": clock(i.ResolvedAtUs),
 			"official": clock(i.OfficialAtUs), "evidence": fmt.Sprint(len(i.Evidence)), "confidence": fmt.Sprint(i.Confidence), "has": value,
+			"reopened": fmt.Sprint(i.Reopened), "coordinated": fmt.Sprint(i.Coordinated), "verdicts": fmt.Sprint(len(i.Verdicts)),
 		}[name]
 		if len(i.Symptoms) > 0 && name == "symptom" {
 			got = i.Symptoms[0].Symptom.Name()

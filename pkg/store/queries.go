@@ -259,7 +259,8 @@ func (s *Store) Incidents(ctx context.Context, f IncidentFilter) ([]*outcryv1.In
 		return err
 	}, `SELECT id, service, toString(state), toString(severity), started_at, detected_at, confirmed_at, recovering_at, resolved_at,
 			official_at, decided_at, revision, people, peak_per_minute, expected_per_minute, symptoms, places, languages, sources, root,
-			consequences, confidence, explanation, evidence, official_text, official_url
+			consequences, root_confidence, root_reasons, confidence, explanation, evidence, official_text, official_url, reopened, coordinated,
+			posts, copies, named, verdicts.id, verdicts.kind, verdicts.who, verdicts.text, verdicts.at
 		FROM incidents_current
 		WHERE `+strings.Join(where, " AND ")+`
 		ORDER BY detected_at DESC, id DESC
@@ -272,12 +273,15 @@ func scanIncident(rows driver.Rows) (*outcryv1.Incident, error) {
 	var state, severity string
 	var started, detected, decided time.Time
 	var confirmed, recovering, resolved, official *time.Time
-	var revision, people, peak uint64
-	var symptoms, places, languages, sources map[string]uint64
+	var revision, people, peak, posts, copies uint64
+	var reopened uint32
+	var symptoms, places, languages, sources, named map[string]uint64
+	var w words
 	var evidence []uint64
 	err := rows.Scan(&i.Id, &i.Service, &state, &severity, &started, &detected, &confirmed, &recovering, &resolved, &official, &decided,
 		&revision, &people, &peak, &i.ExpectedPerMinute, &symptoms, &places, &languages, &sources, &i.Root, &i.Consequences,
-		&i.Confidence, &i.Explanation, &evidence, &i.OfficialText, &i.OfficialUrl)
+		&i.RootConfidence, &i.RootReasons, &i.Confidence, &i.Explanation, &evidence, &i.OfficialText, &i.OfficialUrl, &reopened,
+		&i.Coordinated, &posts, &copies, &named, &w.ids, &w.kinds, &w.who, &w.texts, &w.at)
 	if err != nil {
 		return nil, err
 	}
@@ -287,6 +291,8 @@ func scanIncident(rows driver.Rows) (*outcryv1.Incident, error) {
 	i.ConfirmedAtUs, i.RecoveringAtUs = known(confirmed), known(recovering)
 	i.ResolvedAtUs, i.OfficialAtUs = known(resolved), known(official)
 	i.Revision, i.People, i.PeakPerMinute = int64(revision), int64(people), int64(peak)
+	i.Reopened, i.Posts, i.Copies = int32(reopened), int64(posts), int64(copies)
+	i.Named, i.Verdicts = byPeople(named), w.verdicts(i.GetId())
 	i.Places, i.Languages, i.Sources = byPeople(places), byPeople(languages), byPeople(sources)
 	for _, c := range byPeople(symptoms) {
 		i.Symptoms = append(i.Symptoms, &outcryv1.SymptomCount{Symptom: outcryv1.ParseSymptom(c.GetName()), People: c.GetPeople()})
@@ -295,6 +301,20 @@ func scanIncident(rows driver.Rows) (*outcryv1.Incident, error) {
 		i.Evidence = append(i.Evidence, &outcryv1.Evidence{MentionId: id})
 	}
 	return i, nil
+}
+
+// LatestIncident returns the latest state of an incident with the texts of its evidence that are still there, or nil where there is no such
+// incident. While ClickHouse is away it waits, until ctx ends.
+func (s *Store) LatestIncident(ctx context.Context, id string) (i *outcryv1.Incident, err error) {
+	err = s.patiently(ctx, "look for an earlier state", func() error {
+		found, err := s.Incidents(ctx, IncidentFilter{ID: id, Limit: 1})
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		i = found[0]
+		return s.EvidenceTexts(ctx, i)
+	})
+	return i, err
 }
 
 // known is the inverse of optional.
@@ -327,7 +347,8 @@ type Change struct {
 	State, Severity string
 	People          int
 	Explanation     string
-	Actor           string
+	// Actor is "outcry", or the person whose Verdict ("dismiss", "confirm", "acknowledge", "note") with this Note the change is.
+	Actor, Verdict, Note string
 }
 
 // maxChanges bounds the answer of Changes.
@@ -339,11 +360,11 @@ func (s *Store) Changes(ctx context.Context, incident string) ([]Change, error) 
 	err := s.ask(ctx, "read the history of incident "+incident, func(rows driver.Rows) error {
 		var c Change
 		var revision, people uint64
-		err := rows.Scan(&revision, &c.At, &c.State, &c.Severity, &people, &c.Explanation, &c.Actor)
+		err := rows.Scan(&revision, &c.At, &c.State, &c.Severity, &people, &c.Explanation, &c.Actor, &c.Verdict, &c.Note)
 		c.Revision, c.People, c.At = int64(revision), int(people), c.At.UTC()
 		out = append(out, c)
 		return err
-	}, `SELECT revision, at, toString(state), toString(severity), people, explanation, actor
+	}, `SELECT revision, at, toString(state), toString(severity), people, explanation, actor, verdict, note
 		FROM incident_events FINAL
 		WHERE incident = ?
 		ORDER BY revision

@@ -209,6 +209,12 @@ func incident(id, service string, detected time.Time, state outcryv1.Incident_St
 		Places:    []*outcryv1.NameCount{{Name: "London", People: 12}, {Name: "Oslo", People: 12}},
 		Languages: []*outcryv1.NameCount{{Name: "en", People: 4000}}, Sources: []*outcryv1.NameCount{{Name: "twitter", People: 4100}},
 		Consequences: []string{"viber"}, Confidence: 0.97, Explanation: "what was seen", OfficialText: "we're investigating", OfficialUrl: "https://twitter.com/Skype/1",
+		RootConfidence: 0.8, RootReasons: []string{"viber depends on skype"}, Reopened: 2, Coordinated: true, Posts: 5000, Copies: 700,
+		Named: []*outcryv1.NameCount{{Name: "viber", People: 7}},
+		Verdicts: []*outcryv1.Verdict{
+			{Id: "v1", Incident: id, Kind: outcryv1.Verdict_KIND_ACKNOWLEDGE, Who: "ana", AtUs: detected.UnixMicro()},
+			{Id: "v2", Incident: id, Kind: outcryv1.Verdict_KIND_NOTE, Who: "bo", Text: "their status page says so", AtUs: detected.UnixMicro() + 1},
+		},
 	}
 	if state == outcryv1.Incident_STATE_RESOLVED {
 		i.ResolvedAtUs = i.DecidedAtUs
@@ -225,8 +231,8 @@ func TestIncidentsComeBackAsWritten(t *testing.T) {
 	stale := incident(first.GetId(), "skype", clock(16, 14, 0), outcryv1.Incident_STATE_SUSPECTED)
 	stale.Revision, stale.DecidedAtUs = 1, clock(16, 14, 0).UnixMicro()
 	must(t, s.InsertIncidents(ctx, []store.Incident{
-		{Incident: first, Actor: "outcry", Version: 2}, {Incident: stale, Actor: "outcry", Version: 1},
-		{Incident: second, Actor: "outcry", Version: 1}, {Incident: third, Actor: "outcry", Version: 1},
+		{Incident: first, Version: 2}, {Incident: stale, Version: 1},
+		{Incident: second, Version: 1}, {Incident: third, Verdict: third.Verdicts[1], Version: 1},
 	}))
 
 	type filter = store.IncidentFilter
@@ -262,6 +268,17 @@ func TestIncidentsComeBackAsWritten(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	changes, err = s.Changes(ctx, third.GetId())
+	if must(t, err); len(changes) != 1 || changes[0].Actor != "bo" || changes[0].Verdict != "note" || changes[0].Note != "their status page says so" {
+		t.Errorf("a person's change is %+v", changes)
+	}
+	latest, err := s.LatestIncident(ctx, second.GetId())
+	if diff := cmp.Diff(second, latest, protocmp.Transform()); err != nil || diff != "" {
+		t.Errorf("latest state (%v, -want +got):\n%s", err, diff)
+	}
+	if latest, err = s.LatestIncident(ctx, "nobody-20101222T1612"); latest != nil || err != nil {
+		t.Errorf("an unknown incident is %v (%v)", latest, err)
 	}
 }
 

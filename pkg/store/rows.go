@@ -50,7 +50,8 @@ type SpikeWindow struct {
 // Incident is a row of incidents and of incident_events.
 type Incident struct {
 	*outcryv1.Incident
-	Actor   string
+	// Verdict is the word of the person who made the change, nil where Outcry made it.
+	Verdict *outcryv1.Verdict
 	Version uint64
 }
 
@@ -66,11 +67,11 @@ type State struct {
 // InsertMentions writes evidence; the counts in service_minutes follow by themselves.
 func (s *Store) InsertMentions(ctx context.Context, rows []Mention) error {
 	return insert(ctx, s, `mentions (service, time, id, label, score, symptom, model_version, source, post_id, author, text, lang, url,
-		reply_to, repost_of, place, official_author, text_fingerprint, revision, counted_at, mentions_partition, mentions_offset, version)`,
+		reply_to, repost_of, place, official_author, text_fingerprint, also, places, revision, counted_at, mentions_partition, mentions_offset, version)`,
 		rows, func(b driver.Batch, m *Mention) error {
 			return b.Append(m.GetService(), micros(m.GetTimeUs()), m.GetId(), m.GetLabel().Name(), m.GetScore(), m.GetSymptom().Name(),
 				m.GetModelVersion(), m.GetSource(), m.GetPostId(), m.GetAuthor(), m.GetText(), m.GetLang(), m.GetUrl(), m.GetReplyTo(),
-				m.GetRepostOf(), m.GetPlace(), m.GetOfficialAuthor(), m.GetTextFingerprint(), m.GetRevision(), micros(m.CountedAtUS),
+				m.GetRepostOf(), m.GetPlace(), m.GetOfficialAuthor(), m.GetTextFingerprint(), list(m.GetAlso()), list(m.GetPlaces()), m.GetRevision(), micros(m.CountedAtUS),
 				uint16(m.Partition), m.Offset, mentionVersion(m))
 		})
 }
@@ -98,12 +99,12 @@ func (s *Store) Withdraw(ctx context.Context, posts []*outcryv1.Retraction) erro
 		posts = posts[n:]
 		err := s.exec(ctx, "withdraw texts", `
 			INSERT INTO mentions (service, time, id, label, score, symptom, model_version, source, post_id, author, text, lang, url,
-				reply_to, repost_of, place, official_author, text_fingerprint, revision, counted_at, mentions_partition, mentions_offset,
+				reply_to, repost_of, place, official_author, text_fingerprint, also, places, revision, counted_at, mentions_partition, mentions_offset,
 				received_at, version)
 			WITH indexOf(arrayZip(?, ?), (m.source, m.post_id)) AS place_in_list, arrayElement(?, place_in_list) AS up_to,
 				toUInt64(bitShiftLeft(toUInt64(up_to), 2) + 2 + (m.counted_at > toDateTime64(0, 6, 'UTC'))) AS withdrawn
 			SELECT service, time, id, label, score, symptom, model_version, source, post_id, author, '', lang, '',
-				reply_to, repost_of, m.place, official_author, text_fingerprint, revision, counted_at, mentions_partition, mentions_offset,
+				reply_to, repost_of, m.place, official_author, text_fingerprint, also, m.places, revision, counted_at, mentions_partition, mentions_offset,
 				received_at, withdrawn
 			FROM mentions AS m FINAL
 			WHERE post_id IN (?) AND place_in_list > 0 AND revision <= up_to AND m.version < withdrawn`, sources, ids, revisions, ids)
@@ -154,17 +155,23 @@ func (s *Store) InsertSpikeWindows(ctx context.Context, rows []SpikeWindow) erro
 
 // InsertIncidents writes the state of incidents and the change that led to it.
 func (s *Store) InsertIncidents(ctx context.Context, rows []Incident) error {
-	err := insert(ctx, s, "incident_events (incident, service, revision, at, state, severity, people, explanation, actor, version)",
+	err := insert(ctx, s, "incident_events (incident, service, revision, at, state, severity, people, explanation, actor, verdict, note, root, consequences, version)",
 		rows, func(b driver.Batch, r *Incident) error {
+			actor := "outcry"
+			if r.Verdict != nil {
+				actor = r.Verdict.GetWho()
+			}
 			return b.Append(r.GetId(), r.GetService(), uint64(r.GetRevision()), micros(r.GetDecidedAtUs()), r.GetState().Name(),
-				r.GetSeverity().Name(), uint64(r.GetPeople()), r.GetExplanation(), r.Actor, r.Version)
+				r.GetSeverity().Name(), uint64(r.GetPeople()), r.GetExplanation(), actor, r.Verdict.GetKind().Name(), r.Verdict.GetText(),
+				r.GetRoot(), list(r.GetConsequences()), r.Version)
 		})
 	if err != nil {
 		return err
 	}
 	return insert(ctx, s, `incidents (id, service, state, severity, started_at, detected_at, confirmed_at, recovering_at, resolved_at,
 		official_at, lead_seconds, decided_at, revision, people, peak_per_minute, expected_per_minute, symptoms, places, languages,
-		sources, root, consequences, confidence, explanation, evidence, official_text, official_url, version)`,
+		sources, root, consequences, root_confidence, root_reasons, confidence, explanation, evidence, official_text, official_url, reopened,
+		coordinated, posts, copies, named, verdicts.id, verdicts.kind, verdicts.who, verdicts.text, verdicts.at, version)`,
 		rows, func(b driver.Batch, r *Incident) error {
 			symptoms := map[string]uint64{}
 			for _, c := range r.GetSymptoms() {
@@ -179,17 +186,39 @@ func (s *Store) InsertIncidents(ctx context.Context, rows []Incident) error {
 				seconds := float64(r.GetOfficialAtUs()-r.GetDetectedAtUs()) / 1e6
 				lead = &seconds
 			}
-			consequences := r.GetConsequences()
-			if consequences == nil {
-				consequences = []string{}
-			}
+			words := wordsOf(r.GetVerdicts())
 			return b.Append(r.GetId(), r.GetService(), r.GetState().Name(), r.GetSeverity().Name(), micros(r.GetStartedAtUs()),
 				micros(r.GetDetectedAtUs()), optional(r.GetConfirmedAtUs()), optional(r.GetRecoveringAtUs()), optional(r.GetResolvedAtUs()),
 				optional(r.GetOfficialAtUs()), lead, micros(r.GetDecidedAtUs()), uint64(r.GetRevision()), uint64(r.GetPeople()),
 				uint64(r.GetPeakPerMinute()), r.GetExpectedPerMinute(), symptoms, counts(r.GetPlaces()), counts(r.GetLanguages()),
-				counts(r.GetSources()), r.GetRoot(), consequences, r.GetConfidence(), r.GetExplanation(), evidence,
-				r.GetOfficialText(), r.GetOfficialUrl(), r.Version)
+				counts(r.GetSources()), r.GetRoot(), list(r.GetConsequences()), r.GetRootConfidence(), list(r.GetRootReasons()),
+				r.GetConfidence(), r.GetExplanation(), evidence, r.GetOfficialText(), r.GetOfficialUrl(), uint32(r.GetReopened()),
+				r.GetCoordinated(), uint64(r.GetPosts()), uint64(r.GetCopies()), counts(r.GetNamed()), words.ids, words.kinds, words.who,
+				words.texts, words.at, r.Version)
 		})
+}
+
+// words are verdicts as columns.
+type words struct {
+	ids, kinds, who, texts []string
+	at                     []time.Time
+}
+
+func wordsOf(verdicts []*outcryv1.Verdict) words {
+	w := words{[]string{}, []string{}, []string{}, []string{}, []time.Time{}}
+	for _, v := range verdicts {
+		w.ids, w.kinds, w.who = append(w.ids, v.GetId()), append(w.kinds, v.GetKind().Name()), append(w.who, v.GetWho())
+		w.texts, w.at = append(w.texts, v.GetText()), append(w.at, micros(v.GetAtUs()))
+	}
+	return w
+}
+
+func (w words) verdicts(incident string) (out []*outcryv1.Verdict) {
+	for n, id := range w.ids {
+		out = append(out, &outcryv1.Verdict{Id: id, Incident: incident, Kind: outcryv1.ParseVerdictKind(w.kinds[n]), Who: w.who[n], Text: w.texts[n],
+			AtUs: w.at[n].UnixMicro()})
+	}
+	return out
 }
 
 // Service is a row of catalog.
@@ -268,13 +297,13 @@ func (s *Store) deliveries(ctx context.Context, what string, partition int, befo
 		var label, symptom string
 		var at, counted time.Time
 		err := rows.Scan(&m.Service, &at, &m.Id, &label, &m.Score, &symptom, &m.ModelVersion, &m.Source, &m.PostId, &m.Author, &m.Text,
-			&m.Lang, &m.Url, &m.ReplyTo, &m.RepostOf, &m.Place, &m.OfficialAuthor, &m.TextFingerprint, &m.Revision, &counted, &m.Offset)
+			&m.Lang, &m.Url, &m.ReplyTo, &m.RepostOf, &m.Place, &m.OfficialAuthor, &m.TextFingerprint, &m.Also, &m.Places, &m.Revision, &counted, &m.Offset)
 		m.TimeUs, m.CountedAtUS = at.UnixMicro(), counted.UnixMicro()
 		m.Label, m.Symptom = outcryv1.ParseLabel(label), outcryv1.ParseSymptom(symptom)
 		out = append(out, m)
 		return err
 	}, `SELECT service, time, id, toString(label), score, symptom, model_version, source, post_id, author, text, lang, url, reply_to,
-			repost_of, place, official_author, text_fingerprint, revision, counted_at, mentions_offset
+			repost_of, place, official_author, text_fingerprint, also, places, revision, counted_at, mentions_offset
 		FROM mentions FINAL
 		WHERE mentions_partition = ? AND mentions_offset < ? AND `+where+`
 		ORDER BY counted_at, greatest(time, counted_at), id`, append([]any{partition, before}, args...)...)

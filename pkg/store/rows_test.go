@@ -39,6 +39,7 @@ func full(id uint64) store.Mention {
 	m := mention(id, 100+id, clock(16, 0, 0).Add(time.Duration(id)*time.Second+123*time.Microsecond), outcryv1.Label_LABEL_OUTAGE)
 	m.ModelVersion, m.Lang, m.ReplyTo, m.RepostOf, m.Place = "v7", "de", "r1", "p0", "Oslo"
 	m.OfficialAuthor, m.TextFingerprint, m.Revision, m.Partition, m.Offset = true, 1<<63+id, 3, 5, int64(1000+id)
+	m.Also, m.Places = []string{"msn-messenger"}, []string{"no/oslo", "no"}
 	m.CountedAtUS = m.GetTimeUs() + 7
 	return m
 }
@@ -237,7 +238,7 @@ func TestVersions(t *testing.T) {
 	change := func(revision int64, people int64, version uint64) store.Incident {
 		i := incident("skype-1", "skype", clock(16, 0, 0), outcryv1.Incident_STATE_SUSPECTED)
 		i.Revision, i.People = revision, people
-		return store.Incident{Incident: i, Actor: "outcry", Version: version}
+		return store.Incident{Incident: i, Version: version}
 	}
 	// Two flushes of two changes each, and a superseded owner that comes last.
 	must(t, s.InsertIncidents(ctx, []store.Incident{change(1, 10, 2<<32|1), change(2, 20, 2<<32|2)}))

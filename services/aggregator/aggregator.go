@@ -191,11 +191,15 @@ func (o *owner) take(ctx context.Context, m *bus.Message) error {
 		}
 	case *outcryv1.MentionRecord_Retraction:
 		for _, i := range o.state.retract(record.Retraction) {
-			o.incidentChanged(i)
+			o.incidentChanged(i, nil)
 		}
 		o.withdraw = append(o.withdraw, record.Retraction)
 	case *outcryv1.MentionRecord_Progress:
 		o.passed(record.Progress)
+	case *outcryv1.MentionRecord_Verdict:
+		return o.judge(ctx, record.Verdict)
+	case *outcryv1.MentionRecord_Attribution:
+		return o.attribute(ctx, record.Attribution)
 	}
 	return nil
 }
@@ -242,14 +246,15 @@ func (o *owner) decided(d decided) {
 			HistoryMinutes: v.HistoryMinutes, Version: o.version()})
 	}
 	if d.changed != nil {
-		o.incidentChanged(d.changed)
+		o.incidentChanged(d.changed, nil)
 	}
 }
 
-func (o *owner) incidentChanged(i *outcryv1.Incident) {
+// incidentChanged keeps the new state of an incident for the next flush: with the verdict of the person who changed it, if one did.
+func (o *owner) incidentChanged(i *outcryv1.Incident, by *outcryv1.Verdict) {
 	o.changed = true
 	o.stage.metrics.incidents.WithLabelValues(i.GetState().Name()).Inc()
-	o.incidents = append(o.incidents, store.Incident{Incident: i, Actor: "outcry", Version: o.epoch<<epochShift | uint64(i.GetRevision())})
+	o.incidents = append(o.incidents, store.Incident{Incident: i, Verdict: by, Version: o.epoch<<epochShift | uint64(i.GetRevision())})
 }
 
 // version orders what the owners of a partition write.

@@ -6,6 +6,7 @@ type metrics struct {
 	mentions   *prometheus.CounterVec
 	unreadable prometheus.Counter
 	incidents  *prometheus.CounterVec
+	words      *prometheus.CounterVec
 	flushes    prometheus.Counter
 	lag        *prometheus.GaugeVec
 	clock      *prometheus.GaugeVec
@@ -19,6 +20,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Records of mentions.v1 that went to dead.v1."}),
 		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "outcry_aggregator_incident_changes_total",
 			Help: "Changes of incidents, by the state after them."}, []string{"state"}),
+		words: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "outcry_aggregator_words_total",
+			Help: "Verdicts of people and attributions to roots, by fate: taken, known, unknown."}, []string{"kind", "fate"}),
 		flushes: prometheus.NewCounter(prometheus.CounterOpts{Name: "outcry_aggregator_flushes_total",
 			Help: "Flushes to ClickHouse."}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "outcry_aggregator_lag_records",
@@ -26,6 +29,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		clock: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "outcry_aggregator_clock_seconds",
 			Help: "Event time up to which decisions have been made, in seconds since 1970, by partition."}, []string{"partition"}),
 	}
-	r.MustRegister(m.mentions, m.unreadable, m.incidents, m.flushes, m.lag, m.clock)
+	r.MustRegister(m.mentions, m.unreadable, m.incidents, m.words, m.flushes, m.lag, m.clock)
 	return m
 }

@@ -62,6 +62,8 @@ type delivery struct {
 	offset      int64
 	revision    int64
 	fingerprint uint64
+	also        []string
+	places      []string
 	score       float32
 	label       uint8
 	symptom     uint8
@@ -112,6 +114,7 @@ func (p *partition) add(m *outcryv1.Mention, offset int64) (countedAtUS, firstOf
 		p.seen[m.GetId()] = before
 		m.Label, m.Symptom = outcryv1.Label(before.label), outcryv1.Symptom(before.symptom)
 		m.Score, m.TextFingerprint, m.TimeUs = before.score, before.fingerprint, before.timeUS
+		m.Also, m.Places = before.also, before.places
 		p.blank(m)
 		return before.step * stepUS, before.offset, edited
 	}
@@ -157,7 +160,7 @@ func atStep(m *outcryv1.Mention, step int64) *outcryv1.Mention {
 
 func (p *partition) remember(m *outcryv1.Mention, step, offset int64) {
 	p.seen[m.GetId()] = delivery{step: step, timeUS: m.GetTimeUs(), offset: offset, revision: m.GetRevision(),
-		fingerprint: m.GetTextFingerprint(), score: m.GetScore(), label: uint8(m.GetLabel()), symptom: uint8(m.GetSymptom())}
+		fingerprint: m.GetTextFingerprint(), also: m.GetAlso(), places: m.GetPlaces(), score: m.GetScore(), label: uint8(m.GetLabel()), symptom: uint8(m.GetSymptom())}
 	p.seenAt[step] = append(p.seenAt[step], m.GetId())
 }
 

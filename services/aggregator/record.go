@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"outcry.dev/pkg/verdict"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
@@ -35,6 +36,10 @@ func decode(value []byte) (*outcryv1.MentionRecord, error) {
 		return r, nil
 	case *outcryv1.MentionRecord_Progress:
 		return r, checkProgress(record.Progress)
+	case *outcryv1.MentionRecord_Verdict:
+		return r, verdict.Validate(record.Verdict)
+	case *outcryv1.MentionRecord_Attribution:
+		return r, checkAttribution(record.Attribution)
 	}
 	return nil, errors.New("record of an unknown kind")
 }
@@ -64,6 +69,18 @@ func checkProgress(p *outcryv1.Progress) error {
 		if !within(c.GetMinute(), maxTimeUS/60_000_000) || min(c.GetPosts(), c.GetDeletes(), c.GetUnreadable()) < 0 {
 			return fmt.Errorf("progress with the count of minute %d", c.GetMinute())
 		}
+	}
+	return nil
+}
+
+func checkAttribution(a *outcryv1.Attribution) error {
+	for _, id := range []string{a.GetIncident(), a.GetRoot()} {
+		if _, err := verdict.ServiceOf(id); err != nil && (id != "" || id == a.GetIncident()) {
+			return fmt.Errorf("attribution: %w", err)
+		}
+	}
+	if !(a.GetConfidence() >= 0 && a.GetConfidence() <= 1) {
+		return fmt.Errorf("attribution with the confidence %v", a.GetConfidence())
 	}
 	return nil
 }

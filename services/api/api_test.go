@@ -175,7 +175,8 @@ func fill(ctx context.Context, s *store.Store) error {
 	dismissed := &outcryv1.Incident{Id: "gmail-20101222T0300", Service: "gmail", State: outcryv1.Incident_STATE_DISMISSED, Severity: outcryv1.Incident_SEVERITY_MINOR,
 		StartedAtUs: clock(3, 0).UnixMicro(), DetectedAtUs: clock(3, 1).UnixMicro(), DecidedAtUs: clock(3, 30).UnixMicro(), Revision: 2, Explanation: "a joke"}
 	return errors.Join(s.InsertMentions(ctx, mentions), s.InsertSourceMinutes(ctx, minutes), s.InsertSpikeWindows(ctx, windows),
-		s.InsertIncidents(ctx, []store.Incident{{Incident: incident, Actor: "outcry", Version: 1}, {Incident: later, Actor: "outcry", Version: 1}, {Incident: dismissed, Actor: "someone", Version: 1}}))
+		s.InsertIncidents(ctx, []store.Incident{{Incident: incident, Version: 1}, {Incident: later, Version: 1},
+			{Incident: dismissed, Verdict: &outcryv1.Verdict{Kind: outcryv1.Verdict_KIND_DISMISS, Who: "someone"}, Version: 1}}))
 }
 
 type answer struct {

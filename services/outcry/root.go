@@ -30,6 +30,7 @@ func (a *app) root() *cli.Command {
 		{"One stage or the engines by themselves", a.stageCommands()},
 		{"Look after it", []*cli.Command{
 			a.queryCommand(),
+			a.incidentsCommand(),
 			a.doctorCommand(),
 			a.benchCommand(),
 			a.migrateCommand(),

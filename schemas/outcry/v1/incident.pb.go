@@ -171,10 +171,24 @@ type Incident struct {
 	// 0 to 1.
 	Confidence float64 `protobuf:"fixed64,22,opt,name=confidence,proto3" json:"confidence,omitempty"`
 	// One sentence: what was seen, what was expected, how unlikely.
-	Explanation   string      `protobuf:"bytes,23,opt,name=explanation,proto3" json:"explanation,omitempty"`
-	Evidence      []*Evidence `protobuf:"bytes,24,rep,name=evidence,proto3" json:"evidence,omitempty"`
-	OfficialText  string      `protobuf:"bytes,25,opt,name=official_text,json=officialText,proto3" json:"official_text,omitempty"`
-	OfficialUrl   string      `protobuf:"bytes,26,opt,name=official_url,json=officialUrl,proto3" json:"official_url,omitempty"`
+	Explanation  string      `protobuf:"bytes,23,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	Evidence     []*Evidence `protobuf:"bytes,24,rep,name=evidence,proto3" json:"evidence,omitempty"`
+	OfficialText string      `protobuf:"bytes,25,opt,name=official_text,json=officialText,proto3" json:"official_text,omitempty"`
+	OfficialUrl  string      `protobuf:"bytes,26,opt,name=official_url,json=officialUrl,proto3" json:"official_url,omitempty"`
+	// What people said of it, in the order of the log; the last 20.
+	Verdicts []*Verdict `protobuf:"bytes,50,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
+	// How often it came back after it had been resolved.
+	Reopened int32 `protobuf:"varint,51,opt,name=reopened,proto3" json:"reopened,omitempty"`
+	// The reports come from few accounts, or are mostly copies: a campaign rather than an outage.
+	Coordinated bool `protobuf:"varint,52,opt,name=coordinated,proto3" json:"coordinated,omitempty"`
+	// How sure root or consequences are, 0 to 1, and why, one sentence each.
+	RootConfidence float64  `protobuf:"fixed64,53,opt,name=root_confidence,json=rootConfidence,proto3" json:"root_confidence,omitempty"`
+	RootReasons    []string `protobuf:"bytes,54,rep,name=root_reasons,json=rootReasons,proto3" json:"root_reasons,omitempty"`
+	// Other services that people named in their reports, most first.
+	Named []*NameCount `protobuf:"bytes,55,rep,name=named,proto3" json:"named,omitempty"`
+	// Outage posts since started_at; reposts and copied texts are among them, and are counted again by themselves.
+	Posts         int64 `protobuf:"varint,56,opt,name=posts,proto3" json:"posts,omitempty"`
+	Copies        int64 `protobuf:"varint,57,opt,name=copies,proto3" json:"copies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -389,6 +403,62 @@ func (x *Incident) GetOfficialUrl() string {
 		return x.OfficialUrl
 	}
 	return ""
+}
+
+func (x *Incident) GetVerdicts() []*Verdict {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+func (x *Incident) GetReopened() int32 {
+	if x != nil {
+		return x.Reopened
+	}
+	return 0
+}
+
+func (x *Incident) GetCoordinated() bool {
+	if x != nil {
+		return x.Coordinated
+	}
+	return false
+}
+
+func (x *Incident) GetRootConfidence() float64 {
+	if x != nil {
+		return x.RootConfidence
+	}
+	return 0
+}
+
+func (x *Incident) GetRootReasons() []string {
+	if x != nil {
+		return x.RootReasons
+	}
+	return nil
+}
+
+func (x *Incident) GetNamed() []*NameCount {
+	if x != nil {
+		return x.Named
+	}
+	return nil
+}
+
+func (x *Incident) GetPosts() int64 {
+	if x != nil {
+		return x.Posts
+	}
+	return 0
+}
+
+func (x *Incident) GetCopies() int64 {
+	if x != nil {
+		return x.Copies
+	}
+	return 0
 }
 
 type SymptomCount struct {
@@ -610,7 +680,7 @@ var File_outcry_v1_incident_proto protoreflect.FileDescriptor
 
 const file_outcry_v1_incident_proto_rawDesc = "" +
 	"\n" +
-	"\x18outcry/v1/incident.proto\x12\toutcry.v1\x1a\x17outcry/v1/mention.proto\"\xe0\t\n" +
+	"\x18outcry/v1/incident.proto\x12\toutcry.v1\x1a\x17outcry/v1/mention.proto\"\xf4\v\n" +
 	"\bIncident\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12/\n" +
@@ -640,7 +710,15 @@ const file_outcry_v1_incident_proto_rawDesc = "" +
 	"\vexplanation\x18\x17 \x01(\tR\vexplanation\x12/\n" +
 	"\bevidence\x18\x18 \x03(\v2\x13.outcry.v1.EvidenceR\bevidence\x12#\n" +
 	"\rofficial_text\x18\x19 \x01(\tR\fofficialText\x12!\n" +
-	"\fofficial_url\x18\x1a \x01(\tR\vofficialUrl\"\x87\x01\n" +
+	"\fofficial_url\x18\x1a \x01(\tR\vofficialUrl\x12.\n" +
+	"\bverdicts\x182 \x03(\v2\x12.outcry.v1.VerdictR\bverdicts\x12\x1a\n" +
+	"\breopened\x183 \x01(\x05R\breopened\x12 \n" +
+	"\vcoordinated\x184 \x01(\bR\vcoordinated\x12'\n" +
+	"\x0froot_confidence\x185 \x01(\x01R\x0erootConfidence\x12!\n" +
+	"\froot_reasons\x186 \x03(\tR\vrootReasons\x12*\n" +
+	"\x05named\x187 \x03(\v2\x14.outcry.v1.NameCountR\x05named\x12\x14\n" +
+	"\x05posts\x188 \x01(\x03R\x05posts\x12\x16\n" +
+	"\x06copies\x189 \x01(\x03R\x06copies\"\x87\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_SUSPECTED\x10\x01\x12\x13\n" +
@@ -692,8 +770,9 @@ var file_outcry_v1_incident_proto_goTypes = []any{
 	(*SymptomCount)(nil),   // 3: outcry.v1.SymptomCount
 	(*NameCount)(nil),      // 4: outcry.v1.NameCount
 	(*Evidence)(nil),       // 5: outcry.v1.Evidence
-	(Symptom)(0),           // 6: outcry.v1.Symptom
-	(Label)(0),             // 7: outcry.v1.Label
+	(*Verdict)(nil),        // 6: outcry.v1.Verdict
+	(Symptom)(0),           // 7: outcry.v1.Symptom
+	(Label)(0),             // 8: outcry.v1.Label
 }
 var file_outcry_v1_incident_proto_depIdxs = []int32{
 	0,  // 0: outcry.v1.Incident.state:type_name -> outcry.v1.Incident.State
@@ -703,14 +782,16 @@ var file_outcry_v1_incident_proto_depIdxs = []int32{
 	4,  // 4: outcry.v1.Incident.languages:type_name -> outcry.v1.NameCount
 	4,  // 5: outcry.v1.Incident.sources:type_name -> outcry.v1.NameCount
 	5,  // 6: outcry.v1.Incident.evidence:type_name -> outcry.v1.Evidence
-	6,  // 7: outcry.v1.SymptomCount.symptom:type_name -> outcry.v1.Symptom
-	7,  // 8: outcry.v1.Evidence.label:type_name -> outcry.v1.Label
-	6,  // 9: outcry.v1.Evidence.symptom:type_name -> outcry.v1.Symptom
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	6,  // 7: outcry.v1.Incident.verdicts:type_name -> outcry.v1.Verdict
+	4,  // 8: outcry.v1.Incident.named:type_name -> outcry.v1.NameCount
+	7,  // 9: outcry.v1.SymptomCount.symptom:type_name -> outcry.v1.Symptom
+	8,  // 10: outcry.v1.Evidence.label:type_name -> outcry.v1.Label
+	7,  // 11: outcry.v1.Evidence.symptom:type_name -> outcry.v1.Symptom
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_outcry_v1_incident_proto_init() }

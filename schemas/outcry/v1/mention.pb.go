@@ -172,6 +172,65 @@ func (Symptom) EnumDescriptor() ([]byte, []int) {
 	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{1}
 }
 
+type Verdict_Kind int32
+
+const (
+	Verdict_KIND_UNSPECIFIED Verdict_Kind = 0
+	// It is no outage.
+	Verdict_KIND_DISMISS Verdict_Kind = 1
+	// It is one.
+	Verdict_KIND_CONFIRM Verdict_Kind = 2
+	// Somebody has seen it and sees to it.
+	Verdict_KIND_ACKNOWLEDGE Verdict_Kind = 3
+	// A remark.
+	Verdict_KIND_NOTE Verdict_Kind = 4
+)
+
+// Enum value maps for Verdict_Kind.
+var (
+	Verdict_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_DISMISS",
+		2: "KIND_CONFIRM",
+		3: "KIND_ACKNOWLEDGE",
+		4: "KIND_NOTE",
+	}
+	Verdict_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"KIND_DISMISS":     1,
+		"KIND_CONFIRM":     2,
+		"KIND_ACKNOWLEDGE": 3,
+		"KIND_NOTE":        4,
+	}
+)
+
+func (x Verdict_Kind) Enum() *Verdict_Kind {
+	p := new(Verdict_Kind)
+	*p = x
+	return p
+}
+
+func (x Verdict_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Verdict_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_outcry_v1_mention_proto_enumTypes[2].Descriptor()
+}
+
+func (Verdict_Kind) Type() protoreflect.EnumType {
+	return &file_outcry_v1_mention_proto_enumTypes[2]
+}
+
+func (x Verdict_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Verdict_Kind.Descriptor instead.
+func (Verdict_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // MentionRecord is the value of mentions.v1.
 type MentionRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -180,6 +239,8 @@ type MentionRecord struct {
 	//	*MentionRecord_Mention
 	//	*MentionRecord_Retraction
 	//	*MentionRecord_Progress
+	//	*MentionRecord_Verdict
+	//	*MentionRecord_Attribution
 	Record        isMentionRecord_Record `protobuf_oneof:"record"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -249,6 +310,24 @@ func (x *MentionRecord) GetProgress() *Progress {
 	return nil
 }
 
+func (x *MentionRecord) GetVerdict() *Verdict {
+	if x != nil {
+		if x, ok := x.Record.(*MentionRecord_Verdict); ok {
+			return x.Verdict
+		}
+	}
+	return nil
+}
+
+func (x *MentionRecord) GetAttribution() *Attribution {
+	if x != nil {
+		if x, ok := x.Record.(*MentionRecord_Attribution); ok {
+			return x.Attribution
+		}
+	}
+	return nil
+}
+
 type isMentionRecord_Record interface {
 	isMentionRecord_Record()
 }
@@ -268,11 +347,196 @@ type MentionRecord_Progress struct {
 	Progress *Progress `protobuf:"bytes,3,opt,name=progress,proto3,oneof"`
 }
 
+type MentionRecord_Verdict struct {
+	// Key: service id. What a person says of an incident; whoever lets people speak writes it, with pkg/verdict.
+	Verdict *Verdict `protobuf:"bytes,50,opt,name=verdict,proto3,oneof"`
+}
+
+type MentionRecord_Attribution struct {
+	// Key: service id. Which incident caused which; the aggregator that reads incidents.v1 writes it.
+	Attribution *Attribution `protobuf:"bytes,51,opt,name=attribution,proto3,oneof"`
+}
+
 func (*MentionRecord_Mention) isMentionRecord_Record() {}
 
 func (*MentionRecord_Retraction) isMentionRecord_Record() {}
 
 func (*MentionRecord_Progress) isMentionRecord_Record() {}
+
+func (*MentionRecord_Verdict) isMentionRecord_Record() {}
+
+func (*MentionRecord_Attribution) isMentionRecord_Record() {}
+
+// Verdict is a person's word about an incident. It stands in the log of the incident's service, so that what follows from it is a
+// function of that log like everything else.
+type Verdict struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Chosen by the writer: the same verdict has the same id however often it is delivered.
+	Id       string       `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incident string       `protobuf:"bytes,2,opt,name=incident,proto3" json:"incident,omitempty"`
+	Kind     Verdict_Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=outcry.v1.Verdict_Kind" json:"kind,omitempty"`
+	// Who says so, as people call them.
+	Who string `protobuf:"bytes,4,opt,name=who,proto3" json:"who,omitempty"`
+	// At most 2,000 bytes.
+	Text string `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	// When it was said, by the wall clock, in microseconds since 1970-01-01 UTC.
+	AtUs          int64 `protobuf:"varint,6,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Verdict) Reset() {
+	*x = Verdict{}
+	mi := &file_outcry_v1_mention_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Verdict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Verdict) ProtoMessage() {}
+
+func (x *Verdict) ProtoReflect() protoreflect.Message {
+	mi := &file_outcry_v1_mention_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
+func (*Verdict) Descriptor() ([]byte, []int) {
+	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Verdict) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Verdict) GetIncident() string {
+	if x != nil {
+		return x.Incident
+	}
+	return ""
+}
+
+func (x *Verdict) GetKind() Verdict_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Verdict_KIND_UNSPECIFIED
+}
+
+func (x *Verdict) GetWho() string {
+	if x != nil {
+		return x.Who
+	}
+	return ""
+}
+
+func (x *Verdict) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Verdict) GetAtUs() int64 {
+	if x != nil {
+		return x.AtUs
+	}
+	return 0
+}
+
+// Attribution says what an incident was caused by, or carried along. It replaces the one before.
+type Attribution struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Incident string                 `protobuf:"bytes,1,opt,name=incident,proto3" json:"incident,omitempty"`
+	// The incident that probably caused it; empty where it stands for itself.
+	Root string `protobuf:"bytes,2,opt,name=root,proto3" json:"root,omitempty"`
+	// Services carried along.
+	Consequences []string `protobuf:"bytes,3,rep,name=consequences,proto3" json:"consequences,omitempty"`
+	// 0 to 1; 0 where there is neither root nor consequence.
+	Confidence float64 `protobuf:"fixed64,4,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	// Why, one sentence each.
+	Reasons       []string `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attribution) Reset() {
+	*x = Attribution{}
+	mi := &file_outcry_v1_mention_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attribution) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attribution) ProtoMessage() {}
+
+func (x *Attribution) ProtoReflect() protoreflect.Message {
+	mi := &file_outcry_v1_mention_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attribution.ProtoReflect.Descriptor instead.
+func (*Attribution) Descriptor() ([]byte, []int) {
+	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Attribution) GetIncident() string {
+	if x != nil {
+		return x.Incident
+	}
+	return ""
+}
+
+func (x *Attribution) GetRoot() string {
+	if x != nil {
+		return x.Root
+	}
+	return ""
+}
+
+func (x *Attribution) GetConsequences() []string {
+	if x != nil {
+		return x.Consequences
+	}
+	return nil
+}
+
+func (x *Attribution) GetConfidence() float64 {
+	if x != nil {
+		return x.Confidence
+	}
+	return 0
+}
+
+func (x *Attribution) GetReasons() []string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
 
 // Mention is one service named in one post.
 type Mention struct {
@@ -307,14 +571,18 @@ type Mention struct {
 	// Partition of posts.v1 that the post came from: decides which progress it must be held against.
 	PostsPartition int32 `protobuf:"varint,20,opt,name=posts_partition,json=postsPartition,proto3" json:"posts_partition,omitempty"`
 	// Offset in that partition.
-	PostsOffset   int64 `protobuf:"varint,21,opt,name=posts_offset,json=postsOffset,proto3" json:"posts_offset,omitempty"`
+	PostsOffset int64 `protobuf:"varint,21,opt,name=posts_offset,json=postsOffset,proto3" json:"posts_offset,omitempty"`
+	// Other services that the post names.
+	Also []string `protobuf:"bytes,50,rep,name=also,proto3" json:"also,omitempty"`
+	// Places that the text names: ids of pkg/places, for example "de", "us/austin".
+	Places        []string `protobuf:"bytes,51,rep,name=places,proto3" json:"places,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Mention) Reset() {
 	*x = Mention{}
-	mi := &file_outcry_v1_mention_proto_msgTypes[1]
+	mi := &file_outcry_v1_mention_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +594,7 @@ func (x *Mention) String() string {
 func (*Mention) ProtoMessage() {}
 
 func (x *Mention) ProtoReflect() protoreflect.Message {
-	mi := &file_outcry_v1_mention_proto_msgTypes[1]
+	mi := &file_outcry_v1_mention_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +607,7 @@ func (x *Mention) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mention.ProtoReflect.Descriptor instead.
 func (*Mention) Descriptor() ([]byte, []int) {
-	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{1}
+	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Mention) GetId() uint64 {
@@ -489,6 +757,20 @@ func (x *Mention) GetPostsOffset() int64 {
 	return 0
 }
 
+func (x *Mention) GetAlso() []string {
+	if x != nil {
+		return x.Also
+	}
+	return nil
+}
+
+func (x *Mention) GetPlaces() []string {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
 // Retraction withdraws the text of all mentions of a post.
 type Retraction struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -503,7 +785,7 @@ type Retraction struct {
 
 func (x *Retraction) Reset() {
 	*x = Retraction{}
-	mi := &file_outcry_v1_mention_proto_msgTypes[2]
+	mi := &file_outcry_v1_mention_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -515,7 +797,7 @@ func (x *Retraction) String() string {
 func (*Retraction) ProtoMessage() {}
 
 func (x *Retraction) ProtoReflect() protoreflect.Message {
-	mi := &file_outcry_v1_mention_proto_msgTypes[2]
+	mi := &file_outcry_v1_mention_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -528,7 +810,7 @@ func (x *Retraction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retraction.ProtoReflect.Descriptor instead.
 func (*Retraction) Descriptor() ([]byte, []int) {
-	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{2}
+	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Retraction) GetSource() string {
@@ -581,7 +863,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_outcry_v1_mention_proto_msgTypes[3]
+	mi := &file_outcry_v1_mention_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +875,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_outcry_v1_mention_proto_msgTypes[3]
+	mi := &file_outcry_v1_mention_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +888,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{3}
+	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Progress) GetPostsPartition() int32 {
@@ -674,7 +956,7 @@ type SourceCount struct {
 
 func (x *SourceCount) Reset() {
 	*x = SourceCount{}
-	mi := &file_outcry_v1_mention_proto_msgTypes[4]
+	mi := &file_outcry_v1_mention_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +968,7 @@ func (x *SourceCount) String() string {
 func (*SourceCount) ProtoMessage() {}
 
 func (x *SourceCount) ProtoReflect() protoreflect.Message {
-	mi := &file_outcry_v1_mention_proto_msgTypes[4]
+	mi := &file_outcry_v1_mention_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +981,7 @@ func (x *SourceCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCount.ProtoReflect.Descriptor instead.
 func (*SourceCount) Descriptor() ([]byte, []int) {
-	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{4}
+	return file_outcry_v1_mention_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SourceCount) GetSource() string {
@@ -741,14 +1023,37 @@ var File_outcry_v1_mention_proto protoreflect.FileDescriptor
 
 const file_outcry_v1_mention_proto_rawDesc = "" +
 	"\n" +
-	"\x17outcry/v1/mention.proto\x12\toutcry.v1\"\xb5\x01\n" +
+	"\x17outcry/v1/mention.proto\x12\toutcry.v1\"\xa1\x02\n" +
 	"\rMentionRecord\x12.\n" +
 	"\amention\x18\x01 \x01(\v2\x12.outcry.v1.MentionH\x00R\amention\x127\n" +
 	"\n" +
 	"retraction\x18\x02 \x01(\v2\x15.outcry.v1.RetractionH\x00R\n" +
 	"retraction\x121\n" +
-	"\bprogress\x18\x03 \x01(\v2\x13.outcry.v1.ProgressH\x00R\bprogressB\b\n" +
-	"\x06record\"\xea\x04\n" +
+	"\bprogress\x18\x03 \x01(\v2\x13.outcry.v1.ProgressH\x00R\bprogress\x12.\n" +
+	"\averdict\x182 \x01(\v2\x12.outcry.v1.VerdictH\x00R\averdict\x12:\n" +
+	"\vattribution\x183 \x01(\v2\x16.outcry.v1.AttributionH\x00R\vattributionB\b\n" +
+	"\x06record\"\x84\x02\n" +
+	"\aVerdict\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\bincident\x18\x02 \x01(\tR\bincident\x12+\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x17.outcry.v1.Verdict.KindR\x04kind\x12\x10\n" +
+	"\x03who\x18\x04 \x01(\tR\x03who\x12\x12\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\x12\x13\n" +
+	"\x05at_us\x18\x06 \x01(\x03R\x04atUs\"e\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fKIND_DISMISS\x10\x01\x12\x10\n" +
+	"\fKIND_CONFIRM\x10\x02\x12\x14\n" +
+	"\x10KIND_ACKNOWLEDGE\x10\x03\x12\r\n" +
+	"\tKIND_NOTE\x10\x04\"\x9b\x01\n" +
+	"\vAttribution\x12\x1a\n" +
+	"\bincident\x18\x01 \x01(\tR\bincident\x12\x12\n" +
+	"\x04root\x18\x02 \x01(\tR\x04root\x12\"\n" +
+	"\fconsequences\x18\x03 \x03(\tR\fconsequences\x12\x1e\n" +
+	"\n" +
+	"confidence\x18\x04 \x01(\x01R\n" +
+	"confidence\x12\x18\n" +
+	"\areasons\x18\x05 \x03(\tR\areasons\"\x96\x05\n" +
 	"\aMention\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12&\n" +
@@ -771,7 +1076,9 @@ const file_outcry_v1_mention_proto_rawDesc = "" +
 	"\x0fofficial_author\x18\x12 \x01(\bR\x0eofficialAuthor\x12)\n" +
 	"\x10text_fingerprint\x18\x13 \x01(\x06R\x0ftextFingerprint\x12'\n" +
 	"\x0fposts_partition\x18\x14 \x01(\x05R\x0epostsPartition\x12!\n" +
-	"\fposts_offset\x18\x15 \x01(\x03R\vpostsOffset\"r\n" +
+	"\fposts_offset\x18\x15 \x01(\x03R\vpostsOffset\x12\x12\n" +
+	"\x04also\x182 \x03(\tR\x04also\x12\x16\n" +
+	"\x06places\x183 \x03(\tR\x06places\"r\n" +
 	"\n" +
 	"Retraction\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x17\n" +
@@ -834,29 +1141,35 @@ func file_outcry_v1_mention_proto_rawDescGZIP() []byte {
 	return file_outcry_v1_mention_proto_rawDescData
 }
 
-var file_outcry_v1_mention_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_outcry_v1_mention_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_outcry_v1_mention_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_outcry_v1_mention_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_outcry_v1_mention_proto_goTypes = []any{
 	(Label)(0),            // 0: outcry.v1.Label
 	(Symptom)(0),          // 1: outcry.v1.Symptom
-	(*MentionRecord)(nil), // 2: outcry.v1.MentionRecord
-	(*Mention)(nil),       // 3: outcry.v1.Mention
-	(*Retraction)(nil),    // 4: outcry.v1.Retraction
-	(*Progress)(nil),      // 5: outcry.v1.Progress
-	(*SourceCount)(nil),   // 6: outcry.v1.SourceCount
+	(Verdict_Kind)(0),     // 2: outcry.v1.Verdict.Kind
+	(*MentionRecord)(nil), // 3: outcry.v1.MentionRecord
+	(*Verdict)(nil),       // 4: outcry.v1.Verdict
+	(*Attribution)(nil),   // 5: outcry.v1.Attribution
+	(*Mention)(nil),       // 6: outcry.v1.Mention
+	(*Retraction)(nil),    // 7: outcry.v1.Retraction
+	(*Progress)(nil),      // 8: outcry.v1.Progress
+	(*SourceCount)(nil),   // 9: outcry.v1.SourceCount
 }
 var file_outcry_v1_mention_proto_depIdxs = []int32{
-	3, // 0: outcry.v1.MentionRecord.mention:type_name -> outcry.v1.Mention
-	4, // 1: outcry.v1.MentionRecord.retraction:type_name -> outcry.v1.Retraction
-	5, // 2: outcry.v1.MentionRecord.progress:type_name -> outcry.v1.Progress
-	0, // 3: outcry.v1.Mention.label:type_name -> outcry.v1.Label
-	1, // 4: outcry.v1.Mention.symptom:type_name -> outcry.v1.Symptom
-	6, // 5: outcry.v1.Progress.sources:type_name -> outcry.v1.SourceCount
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6, // 0: outcry.v1.MentionRecord.mention:type_name -> outcry.v1.Mention
+	7, // 1: outcry.v1.MentionRecord.retraction:type_name -> outcry.v1.Retraction
+	8, // 2: outcry.v1.MentionRecord.progress:type_name -> outcry.v1.Progress
+	4, // 3: outcry.v1.MentionRecord.verdict:type_name -> outcry.v1.Verdict
+	5, // 4: outcry.v1.MentionRecord.attribution:type_name -> outcry.v1.Attribution
+	2, // 5: outcry.v1.Verdict.kind:type_name -> outcry.v1.Verdict.Kind
+	0, // 6: outcry.v1.Mention.label:type_name -> outcry.v1.Label
+	1, // 7: outcry.v1.Mention.symptom:type_name -> outcry.v1.Symptom
+	9, // 8: outcry.v1.Progress.sources:type_name -> outcry.v1.SourceCount
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_outcry_v1_mention_proto_init() }
@@ -868,14 +1181,16 @@ func file_outcry_v1_mention_proto_init() {
 		(*MentionRecord_Mention)(nil),
 		(*MentionRecord_Retraction)(nil),
 		(*MentionRecord_Progress)(nil),
+		(*MentionRecord_Verdict)(nil),
+		(*MentionRecord_Attribution)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outcry_v1_mention_proto_rawDesc), len(file_outcry_v1_mention_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   5,
+			NumEnums:      3,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -30,3 +30,11 @@ func shortName(full, prefix string) string {
 	}
 	return strings.ToLower(strings.TrimPrefix(full, prefix))
 }
+
+// Name returns the kind as commands and tables spell it ("dismiss"), or "" for none.
+func (k Verdict_Kind) Name() string { return shortName(k.String(), "KIND_") }
+
+// ParseVerdictKind is the inverse of Verdict_Kind.Name; it returns KIND_UNSPECIFIED for an unknown name.
+func ParseVerdictKind(name string) Verdict_Kind {
+	return Verdict_Kind(Verdict_Kind_value["KIND_"+strings.ToUpper(name)])
+}

@@ -1,0 +1,101 @@
+package aggregator
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+
+	"outcry.dev/pkg/topics"
+	"outcry.dev/pkg/verdict"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
+)
+
+func verdictOn(t *testing.T, incident string, kind outcryv1.Verdict_Kind, who, text string) *outcryv1.Verdict {
+	t.Helper()
+	v, err := verdict.New(incident, kind, who, text, time.UnixMicro(start))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// What people say of an incident counts once, however often it is delivered and whoever owns the partition then: of one that is open, and
+// of one that was closed long ago, which only the tables know.
+func TestVerdicts(t *testing.T) {
+	s := newSite(t, startBroker(t), fmt.Sprintf("verdicts_%d", rand.Uint64()), 1)
+	log := [][]*outcryv1.MentionRecord{nil}
+	write := func(records ...*outcryv1.MentionRecord) {
+		log[0] = append(log[0], records...)
+		s.write([][]*outcryv1.MentionRecord{records}, 1, 0)
+	}
+	advance := func(to int64) *outcryv1.MentionRecord {
+		return &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Progress{Progress: &outcryv1.Progress{PostsPartitions: 1, WatermarkUs: to}}}
+	}
+	through := func() { eventually(t, "the stage is through", func() bool { return s.caughtUp(log) }) }
+	write(advance(start - 600*minute))
+	for id := range uint64(60) {
+		write(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: outageMention(id+1, start+int64(id)*5*second)}})
+	}
+	write(advance(start + 5*minute))
+	stop := s.stage(DefaultConfig())
+	through()
+	id := s.rows("SELECT id FROM incidents_current")[0]
+
+	say := func(v *outcryv1.Verdict) {
+		if err := verdict.Send(t.Context(), s.bus, v, v); err != nil { // a writer that does not know whether it arrived
+			t.Fatal(err)
+		}
+		log[0] = append(log[0], nil, nil)
+		through()
+	}
+	say(verdictOn(t, id, outcryv1.Verdict_KIND_NOTE, "ana", "looks real"))
+	say(verdictOn(t, "nobody-20101222T1600", outcryv1.Verdict_KIND_DISMISS, "ana", ""))
+	stop()
+	stop = s.stage(DefaultConfig()) // another owner
+	say(verdictOn(t, id, outcryv1.Verdict_KIND_NOTE, "ana", "looks real"))
+	write(advance(start + 600*minute))
+	through()
+	say(verdictOn(t, id, outcryv1.Verdict_KIND_DISMISS, "bo", "a test of their own"))
+	stop()
+	stop = s.stage(DefaultConfig())
+	say(verdictOn(t, id, outcryv1.Verdict_KIND_DISMISS, "bo", "a test of their own"))
+	stop()
+
+	got := s.rows("SELECT state, ' ', actor, ' ', verdict, ' ', note FROM incident_events FINAL WHERE actor != 'outcry' ORDER BY revision")
+	want := []string{"confirmed ana note looks real", "dismissed bo dismiss a test of their own"}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("what people did (-want +got):\n%s", diff)
+	}
+	got = s.rows("SELECT state, ' ', toString(verdicts.kind), ' ', if(resolved_at > detected_at, 'ended', 'open') FROM incidents_current")
+	if diff := gocmp.Diff([]string{"dismissed ['note','dismiss'] ended"}, got); diff != "" {
+		t.Errorf("the incident (-want +got):\n%s", diff)
+	}
+	r, err := s.bus.Reader(t.Context(), topics.Incidents, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var last outcryv1.Incident
+	var revision int64
+	for msgs, err := r.Fetch(t.Context()); len(msgs) > 0 || err != nil; msgs, err = r.Fetch(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range msgs {
+			if err := proto.Unmarshal(m.Value, &last); err != nil {
+				t.Fatal(err)
+			}
+			if last.GetRevision() < revision || last.GetRevision() > revision+1 {
+				t.Errorf("revision %d after %d on incidents.v1", last.GetRevision(), revision)
+			}
+			revision = last.GetRevision()
+		}
+	}
+	if last.GetState() != outcryv1.Incident_STATE_DISMISSED || len(last.GetVerdicts()) != 2 || len(last.GetEvidence()) == 0 {
+		t.Errorf("on incidents.v1 it is %s with %d verdicts and %d posts of evidence", last.GetState().Name(), len(last.GetVerdicts()), len(last.GetEvidence()))
+	}
+}
