@@ -44,7 +44,9 @@ type SpikeWindow struct {
 	Score          float64
 	Alarm          bool
 	HistoryMinutes int
-	Version        uint64
+	// StandardError of Observed, relative to it; 0 where it was counted one by one.
+	StandardError float64
+	Version       uint64
 }
 
 // Incident is a row of incidents and of incident_events.
@@ -147,9 +149,9 @@ func (s *Store) InsertSourceMinutes(ctx context.Context, rows []SourceMinute) er
 // InsertSpikeWindows writes what was observed and expected.
 func (s *Store) InsertSpikeWindows(ctx context.Context, rows []SpikeWindow) error {
 	return insert(ctx, s, `spike_windows (service, window_end, window_seconds, observed, expected, lower, upper, threshold, score, alarm,
-		history_minutes, version)`, rows, func(b driver.Batch, r *SpikeWindow) error {
+		history_minutes, standard_error, version)`, rows, func(b driver.Batch, r *SpikeWindow) error {
 		return b.Append(r.Service, r.End, uint32(r.Window.Seconds()), uint64(r.Observed), r.Expected, r.Lower, r.Upper, r.Threshold,
-			r.Score, r.Alarm, uint32(r.HistoryMinutes), r.Version)
+			r.Score, r.Alarm, uint32(r.HistoryMinutes), r.StandardError, r.Version)
 	})
 }
 

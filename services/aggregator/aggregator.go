@@ -16,6 +16,7 @@ import (
 	"outcry.dev/pkg/incident"
 	"outcry.dev/pkg/store"
 	"outcry.dev/pkg/topics"
+	"outcry.dev/pkg/window"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
@@ -236,6 +237,10 @@ func (o *owner) passed(p *outcryv1.Progress) {
 func (o *owner) decided(d decided) {
 	v := &d.verdict
 	minute := v.At.Second() == 0
+	standardError := 0.0
+	if d.estimated {
+		standardError = window.StandardError
+	}
 	for i := range v.Windows {
 		w := &v.Windows[i]
 		if !w.Alarm && (!minute || w.Window != time.Minute) {
@@ -243,7 +248,7 @@ func (o *owner) decided(d decided) {
 		}
 		o.windows = append(o.windows, store.SpikeWindow{Service: d.service, End: v.At, Window: w.Window, Observed: w.Observed,
 			Expected: w.Expected, Lower: w.Lower, Upper: w.Upper, Threshold: w.Threshold, Score: w.Score, Alarm: w.Alarm,
-			HistoryMinutes: v.HistoryMinutes, Version: o.version()})
+			HistoryMinutes: v.HistoryMinutes, StandardError: standardError, Version: o.version()})
 	}
 	if d.changed != nil {
 		o.incidentChanged(d.changed, nil)

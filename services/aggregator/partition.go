@@ -26,6 +26,7 @@ const (
 // partition is everything known of one partition of mentions.v1: a pure function of its log.
 type partition struct {
 	latenessUS int64
+	exact      int // people of a service that are counted one by one
 	detect     detect.Config
 	incident   incident.Config
 
@@ -77,11 +78,12 @@ type service struct {
 	people   window.People
 	detector *detect.Detector
 	incident *incident.Machine
+	restored serviceState // what the previous owner left
 	dirty    bool
 }
 
 func newPartition(cfg Config, d detect.Config, i incident.Config) *partition {
-	return &partition{latenessUS: cfg.AllowedLateness.Microseconds(), detect: d, incident: i, clock: math.MinInt64, forgot: math.MinInt64 / 2,
+	return &partition{latenessUS: cfg.AllowedLateness.Microseconds(), exact: cfg.ExactPeople, detect: d, incident: i, clock: math.MinInt64, forgot: math.MinInt64 / 2,
 		progress: map[int32]*position{}, services: map[string]*service{}, active: map[string]*service{},
 		showing: map[string]*service{},
 		pending: map[int64]map[string][]*outcryv1.Mention{}, seen: map[uint64]delivery{}, seenAt: map[int64][]uint64{},
@@ -268,7 +270,9 @@ func (p *partition) decidable() int64 {
 type decided struct {
 	service string
 	verdict detect.Verdict
-	changed *outcryv1.Incident
+	// estimated says that the observed people are, with window.StandardError.
+	estimated bool
+	changed   *outcryv1.Incident
 }
 
 // advance decides every step up to and including the last, in order, and hands each decision to emit.
@@ -322,7 +326,7 @@ func (p *partition) decide(step int64, emit func(decided)) {
 		if changed != nil {
 			p.showing[id] = s
 		}
-		emit(decided{service: id, verdict: verdict, changed: changed})
+		emit(decided{service: id, verdict: verdict, estimated: s.people.Estimated(), changed: changed})
 		if s.people.Empty() && !s.incident.Open() {
 			delete(p.active, id)
 		}
@@ -353,7 +357,7 @@ func order(mentions []*outcryv1.Mention) {
 func (p *partition) service(id string) *service {
 	s := p.services[id]
 	if s == nil {
-		s = &service{id: id, detector: detect.New(p.detect), incident: incident.New(id, p.incident)}
+		s = &service{id: id, people: window.People{Limit: p.exact}, detector: detect.New(p.detect), incident: incident.New(id, p.incident)}
 		s.detector.Begin(time.UnixMicro(p.began * stepUS).UTC())
 		p.services[id] = s
 	}

@@ -174,13 +174,19 @@ func TestPeople(t *testing.T) {
 
 // runner works through a log and keeps the rows as ClickHouse would.
 type runner struct {
+	cfg       Config
 	p         *partition
 	rows      map[uint64]store.Mention
 	decisions []string
+	estimated int // of the decisions
 	incidents []*outcryv1.Incident
 }
 
-func newRunner() *runner { return &runner{p: newTestPartition(), rows: map[uint64]store.Mention{}} }
+func newRunner() *runner { return newRunnerWith(DefaultConfig()) }
+
+func newRunnerWith(cfg Config) *runner {
+	return &runner{cfg: cfg, p: newPartition(cfg, detect.DefaultConfig(), incident.DefaultConfig()), rows: map[uint64]store.Mention{}}
+}
 
 func (r *runner) take(record *outcryv1.MentionRecord, offset int64) {
 	record = proto.CloneOf(record)
@@ -204,7 +210,10 @@ func (r *runner) take(record *outcryv1.MentionRecord, offset int64) {
 	case *outcryv1.MentionRecord_Progress:
 		if last := r.p.passed(x.Progress); last > r.p.clock {
 			r.p.advance(last, func(d decided) {
-				r.decisions = append(r.decisions, fmt.Sprintf("%s %+v", d.service, d.verdict))
+				r.decisions = append(r.decisions, fmt.Sprintf("%s %v %+v", d.service, d.estimated, d.verdict))
+				if d.estimated {
+					r.estimated++
+				}
 				if d.changed != nil {
 					r.incidents = append(r.incidents, d.changed)
 				}
@@ -233,7 +242,7 @@ func (r *runner) restart(t *testing.T) {
 		}
 		saved = append(saved, store.State{Service: withdrawnRow(step), State: state})
 	}
-	r.p = newTestPartition()
+	r.p = newPartition(r.cfg, detect.DefaultConfig(), incident.DefaultConfig())
 	for _, row := range saved {
 		if err := r.p.unmarshalRow(row); err != nil {
 			t.Fatal(err)
@@ -288,6 +297,27 @@ func TestRestoredEqualsRunning(t *testing.T) {
 		}
 		if len(want.incidents) < 3 {
 			t.Fatalf("%d changes of incidents: the log is too dull to show anything", len(want.incidents))
+		}
+		same(t, want, got)
+	})
+}
+
+// So does one in which so many people came that they were estimated.
+func TestRestoredEstimatesEqualRunning(t *testing.T) {
+	seeds(t, 2, func(t *testing.T, rng *rand.Rand) {
+		cfg := DefaultConfig()
+		cfg.ExactPeople = 100
+		log := randomLog(rng, 1, 2, true)[0]
+		want, got := newRunnerWith(cfg), newRunnerWith(cfg)
+		for i, record := range log {
+			want.take(record, int64(i))
+			got.take(record, int64(i))
+			if rng.IntN(100) == 0 {
+				got.restart(t)
+			}
+		}
+		if want.estimated == 0 || want.estimated == len(want.decisions) {
+			t.Fatalf("%d of %d decisions on estimates: the log is too dull to show anything", want.estimated, len(want.decisions))
 		}
 		same(t, want, got)
 	})

@@ -29,6 +29,10 @@ func (p *partition) marshalState() ([]byte, error) {
 
 // marshalState holds what cannot be rebuilt from mentions: the baseline and where the incident stands.
 func (s *service) marshalState() ([]byte, error) {
+	own, err := json.Marshal(serviceState{Estimated: s.people.Estimated()})
+	if err != nil {
+		return nil, fmt.Errorf("counts of %s: %w", s.id, err)
+	}
 	d, err := s.detector.MarshalBinary()
 	if err != nil {
 		return nil, fmt.Errorf("detector of %s: %w", s.id, err)
@@ -37,22 +41,50 @@ func (s *service) marshalState() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("incident of %s: %w", s.id, err)
 	}
-	return slices.Concat(binary.AppendUvarint(nil, uint64(len(d))), d, i), nil
+	b := append(binary.AppendUvarint([]byte{ownState}, uint64(len(own))), own...)
+	return slices.Concat(binary.AppendUvarint(b, uint64(len(d))), d, i), nil
+}
+
+// ownState begins a state with the aggregator's own part, which the first versions did not have: they began with the length of the
+// detector's, which is never 0.
+const ownState = 0
+
+// serviceState is what the aggregator itself must remember of a service.
+type serviceState struct {
+	Estimated bool `json:"estimated,omitempty"`
 }
 
 func (s *service) unmarshalState(b []byte) error {
-	n, size := binary.Uvarint(b)
-	if size <= 0 || n > uint64(len(b)-size) {
-		return fmt.Errorf("state of %s is cut short", s.id)
+	if len(b) > 0 && b[0] == ownState {
+		own, rest, err := cutPart(b[1:])
+		if err != nil {
+			return fmt.Errorf("state of %s: %w", s.id, err)
+		}
+		if err := json.Unmarshal(own, &s.restored); err != nil {
+			return fmt.Errorf("counts of %s: %w", s.id, err)
+		}
+		b = rest
 	}
-	b = b[size:]
-	if err := s.detector.UnmarshalBinary(b[:n]); err != nil {
+	d, i, err := cutPart(b)
+	if err != nil {
+		return fmt.Errorf("state of %s: %w", s.id, err)
+	}
+	if err := s.detector.UnmarshalBinary(d); err != nil {
 		return fmt.Errorf("detector of %s: %w", s.id, err)
 	}
-	if err := s.incident.UnmarshalBinary(b[n:]); err != nil {
+	if err := s.incident.UnmarshalBinary(i); err != nil {
 		return fmt.Errorf("incident of %s: %w", s.id, err)
 	}
 	return nil
+}
+
+// cutPart cuts off a part that begins with its length.
+func cutPart(b []byte) (part, rest []byte, err error) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return nil, nil, errors.New("cut short")
+	}
+	return b[size:][:n], b[size:][n:], nil
 }
 
 // reserved begins the names of rows in aggregator_state that are no services: no id of the catalog contains it.
@@ -204,6 +236,9 @@ func (p *partition) resume() {
 	for id, s := range p.services {
 		if p.clock != math.MinInt64 {
 			s.people.Advance(p.clock)
+		}
+		if s.restored.Estimated {
+			s.people.Estimate()
 		}
 		if !s.people.Empty() || s.incident.Open() {
 			p.active[id] = s
