@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"outcry.dev/services/ingest/jetstream"
+	"outcry.dev/services/ingest/source"
 )
 
 // Config of the stage.
@@ -14,15 +15,45 @@ type Config struct {
 	BatchPosts        int           `koanf:"batch_posts" doc:"Posts that are written to Kafka at once, 1 to 100000."`
 	BatchWait         time.Duration `koanf:"batch_wait" doc:"How long a post may wait for others."`
 
+	// A connector is registered by its section here, its default below, and its line in connectors.
 	Jetstream jetstream.Config `koanf:"jetstream" doc:"Bluesky, through Jetstream."`
 }
 
 // DefaultConfig returns what fits one machine.
 func DefaultConfig() Config {
-	return Config{MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond, Jetstream: jetstream.DefaultConfig()}
+	return Config{
+		MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond,
+		Jetstream: jetstream.DefaultConfig(),
+	}
 }
 
-// Validate reports every fault.
+// connectors are all that there are, in the order in which people see them.
+func (c Config) connectors() []source.Connector {
+	return []source.Connector{
+		c.Jetstream,
+	}
+}
+
+// Sources returns what is to be listened to: what the enabled connectors give.
+func (c Config) Sources(d source.Deps) ([]source.Source, error) {
+	var all []source.Source
+	var faults []error
+	names := map[string]bool{}
+	for _, connector := range c.connectors() {
+		sources, err := connector.Sources(d)
+		faults = append(faults, err)
+		for _, s := range sources {
+			if names[s.Name()] {
+				faults = append(faults, fmt.Errorf("source %s is configured twice", s.Name()))
+			}
+			names[s.Name()] = true
+		}
+		all = append(all, sources...)
+	}
+	return all, errors.Join(faults...)
+}
+
+// Validate reports every fault of the stage's own keys; sections are asked by themselves.
 func (c Config) Validate() error {
 	var faults []error
 	if c.MaxOutOfOrderness < 0 || c.MaxOutOfOrderness > time.Hour {

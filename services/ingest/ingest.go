@@ -37,11 +37,11 @@ type Counts struct {
 	Newest time.Time
 }
 
-// Stage writes the events of one source to posts.v1.
+// Stage writes the events of its sources to posts.v1.
 type Stage struct {
 	cfg     Config
 	deps    Deps
-	source  source.Source
+	sources []*listener
 	metrics *metrics
 
 	posts, dead *bus.Producer
@@ -81,8 +81,12 @@ func (b *batch) encode(m proto.Message) []byte {
 }
 
 // New returns a stage that remembers its parts.
-func New(cfg Config, deps Deps, s source.Source) *Stage {
-	return &Stage{cfg: cfg, deps: deps, source: s, metrics: newMetrics(deps.Metrics)}
+func New(cfg Config, deps Deps, sources ...source.Source) *Stage {
+	s := &Stage{cfg: cfg, deps: deps, metrics: newMetrics(deps.Metrics)}
+	for _, src := range sources {
+		s.sources = append(s.sources, newListener(s, src))
+	}
+	return s
 }
 
 // Counts returns what has been taken so far.
@@ -131,15 +135,21 @@ func (s *Stage) Run(ctx context.Context) error {
 		stopped := make(chan struct{})
 		var ticking sync.WaitGroup
 		ticking.Go(func() { s.tick(ctx, stopped, send) })
-		err := s.source.Run(ctx, func(e source.Event) error {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.take(e)
-			if len(s.pending.posts)+len(s.pending.dead) < s.cfg.BatchPosts {
-				return nil
-			}
-			return send()
-		})
+		listening, listenCtx := errgroup.WithContext(ctx)
+		for _, l := range s.sources {
+			listening.Go(func() error {
+				return l.listen(listenCtx, func(e source.Event) error {
+					s.mu.Lock()
+					defer s.mu.Unlock()
+					s.take(l, e)
+					if len(s.pending.posts)+len(s.pending.dead) < s.cfg.BatchPosts {
+						return nil
+					}
+					return send()
+				})
+			})
+		}
+		err := listening.Wait()
 		close(stopped)
 		ticking.Wait()
 		if err != nil {
@@ -181,7 +191,8 @@ func (s *Stage) tick(ctx context.Context, stopped <-chan struct{}, send func() e
 }
 
 // take turns an event into messages.
-func (s *Stage) take(e source.Event) {
+func (s *Stage) take(l *listener, e source.Event) {
+	l.took(&e)
 	switch e.Kind {
 	case source.Upsert:
 		s.counts.Posts++
@@ -201,8 +212,13 @@ func (s *Stage) take(e source.Event) {
 			at = s.counts.Newest
 		}
 		s.put(&e.Post, &outcryv1.Post{Kind: outcryv1.Post_KIND_DELETE, Source: e.Post.Source, Id: e.Post.ID, TimeUs: max(0, at.UnixMicro())})
+	case source.RemoveAuthor:
+		s.counts.Deletes++
+		s.metrics.deletes.Inc()
+		s.removeAuthor(&e.Post)
 	case source.Clock:
 		s.clock(e.Post.CreatedAt)
+	case source.Mark:
 	case source.Unreadable:
 		s.counts.Unreadable++
 		s.metrics.unreadable.Inc()
@@ -218,6 +234,19 @@ func (s *Stage) take(e source.Event) {
 
 func (s *Stage) put(p *post.Post, m *outcryv1.Post) {
 	s.pending.posts = append(s.pending.posts, bus.Message{Partition: bus.AnyPartition, Key: topics.PostKey(p.Source, p.ID), Value: s.pending.encode(m)})
+}
+
+// removeAuthor goes to every partition, since the posts of an author are in all of them.
+func (s *Stage) removeAuthor(p *post.Post) {
+	at := p.CreatedAt
+	if at.IsZero() {
+		at = s.counts.Newest
+	}
+	value := s.pending.encode(&outcryv1.Post{Kind: outcryv1.Post_KIND_AUTHOR_REMOVED, Source: p.Source, Author: s.hasher.Hash(p.Source, p.Author),
+		TimeUs: max(0, at.UnixMicro())})
+	for partition := range s.posts.Partitions() {
+		s.pending.posts = append(s.pending.posts, bus.Message{Partition: partition, Value: value})
+	}
 }
 
 // advance moves a recording's clock along with its posts.

@@ -41,9 +41,11 @@ type events struct {
 	then func(ctx context.Context) error
 }
 
-func (s *events) Run(ctx context.Context, emit source.Emit) error {
+func (s *events) Name() string { return "events" }
+
+func (s *events) Run(ctx context.Context, in *source.Session) error {
 	for _, e := range s.list {
-		if err := emit(e); err != nil {
+		if err := in.Emit(e); err != nil {
 			return err
 		}
 	}

@@ -71,7 +71,7 @@ func (b *benchmark) pipeline(ctx context.Context, name, profile string) (took sp
 		return took, 0, 0, err
 	}
 	src := &benchSource{bench: b, engines: e, profile: profile}
-	stages := pipeline{engines: e, ingest: p.ingest(src, false), classifier: p.classifier(), aggregator: p.aggregator()}
+	stages := pipeline{engines: e, ingest: p.ingest(false, src), classifier: p.classifier(), aggregator: p.aggregator()}
 	debug.FreeOSMemory() // what the last turn left is not this one's
 	resetPeakResident()
 	err = stages.run(ctx, func(ctx context.Context) error {
@@ -143,9 +143,12 @@ type benchSource struct {
 	profiling io.Closer
 }
 
+// Name is that of the only source there is.
+func (s *benchSource) Name() string { return "bench" }
+
 // Run gives all posts.
-func (s *benchSource) Run(ctx context.Context, emit source.Emit) error {
-	if err := s.read(ctx, s.bench.warmFile, emit); err != nil {
+func (s *benchSource) Run(ctx context.Context, in *source.Session) error {
+	if err := s.read(ctx, s.bench.warmFile, in); err != nil {
 		return err
 	}
 	if err := s.passed(ctx); err != nil {
@@ -155,15 +158,15 @@ func (s *benchSource) Run(ctx context.Context, emit source.Emit) error {
 		return err
 	}
 	s.stop = stopwatch()
-	return s.read(ctx, s.bench.file, emit)
+	return s.read(ctx, s.bench.file, in)
 }
 
-func (s *benchSource) read(ctx context.Context, name string, emit source.Emit) error {
+func (s *benchSource) read(ctx context.Context, name string, in *source.Session) error {
 	decode, err := files.Format("jsonl")
 	if err != nil {
 		return err
 	}
-	return (&files.Source{Names: []string{name}, Decode: decode, Now: time.Now()}).Run(ctx, emit)
+	return (&files.Source{Names: []string{name}, Decode: decode, Now: time.Now()}).Run(ctx, in)
 }
 
 // passed waits until the first posts have been written and everything is committed.

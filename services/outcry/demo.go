@@ -101,7 +101,7 @@ func (a *app) demo(ctx context.Context, cmd *cli.Command) error {
 	}
 	day := &simulated{scenario: scenario, seed: cmd.Uint64("seed")}
 	story := &storyteller{}
-	stages := pipeline{engines: e, ingest: p.ingest(day, false), classifier: p.classifier(), aggregator: p.aggregator(),
+	stages := pipeline{engines: e, ingest: p.ingest(false, day), classifier: p.classifier(), aggregator: p.aggregator(),
 		alerter: p.alerter(story), api: p.api()}
 
 	status := a.status(func() string {
@@ -240,13 +240,16 @@ type simulated struct {
 	seed     uint64
 }
 
+// Name is that of the only source there is.
+func (s *simulated) Name() string { return "simulated" }
+
 // Run gives the posts of the scenario.
-func (s *simulated) Run(ctx context.Context, emit source.Emit) error {
+func (s *simulated) Run(ctx context.Context, in *source.Session) error {
 	_, err := s.scenario.Generate(s.seed, func(p simulate.Labelled) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return emit(source.Event{Kind: source.Upsert, Post: p.Post})
+		return in.Emit(source.Event{Kind: source.Upsert, Post: p.Post})
 	})
 	return err
 }

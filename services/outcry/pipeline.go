@@ -68,8 +68,8 @@ func catalogRows(c *catalog.Catalog) []store.Service {
 	return rows
 }
 
-func (p *parts) ingest(s source.Source, live bool) *ingest.Stage {
-	return ingest.New(p.cfg.Ingest, ingest.Deps{Bus: p.engines.bus, AuthorKey: p.authorKey, Log: p.log, Metrics: p.registry, Live: live}, s)
+func (p *parts) ingest(live bool, sources ...source.Source) *ingest.Stage {
+	return ingest.New(p.cfg.Ingest, ingest.Deps{Bus: p.engines.bus, AuthorKey: p.authorKey, Log: p.log, Metrics: p.registry, Live: live}, sources...)
 }
 
 func (p *parts) classifier() *classifier.Stage {

@@ -81,7 +81,7 @@ func (a *app) replay(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	in := a.files(ctx, cmd.Args().Slice(), decode)
-	stages := pipeline{engines: e, ingest: p.ingest(in, false), classifier: p.classifier(), aggregator: p.aggregator()}
+	stages := pipeline{engines: e, ingest: p.ingest(false, in), classifier: p.classifier(), aggregator: p.aggregator()}
 	started := time.Now()
 	status := a.status(func() string {
 		c := stages.ingest.Counts()

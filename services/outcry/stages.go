@@ -126,7 +126,7 @@ func (a *app) ingestCommand() *cli.Command {
 		Name:      "ingest",
 		Usage:     "posts into posts.v1, live or from files",
 		ArgsUsage: "[FILE…]",
-		Description: `Without a FILE it listens to Bluesky through Jetstream (ingest.jetstream.url) until it is interrupted. With FILE it reads posts from files
+		Description: `Without a FILE it listens to the sources that the section ingest enables (Bluesky, unless told otherwise) until it is interrupted. With FILE it reads posts from files
 (- is standard input), writes them to posts.v1, and ends when they are written. It needs kafka.brokers and clickhouse.address.
 What cannot be read goes to dead.v1, with file or address, line and reason.
 
@@ -136,11 +136,11 @@ Examples:
 		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Value: "jsonl", Usage: "`FORMAT` of the files"}},
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			return a.runStage(ctx, cmd, func(ctx context.Context, p *parts) error {
-				in, live, err := a.source(ctx, cmd, p.cfg, p.log)
+				in, live, err := p.sources(ctx, a, cmd)
 				if err != nil {
 					return err
 				}
-				s := p.ingest(in, live)
+				s := p.ingest(live, in...)
 				if err := s.Run(ctx); err != nil {
 					return err
 				}

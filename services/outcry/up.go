@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"log/slog"
+	"fmt"
 
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sync/errgroup"
 
 	"outcry.dev/services/ingest/files"
-	"outcry.dev/services/ingest/jetstream"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -21,7 +20,7 @@ func (a *app) upCommand() *cli.Command {
 and serves pages at api.listen. Kafka and ClickHouse are embedded, with their data in data_dir, unless kafka.brokers and
 clickhouse.address name others.
 
-Without a FILE it listens to Bluesky through Jetstream (ingest.jetstream.url). With FILE it reads posts from files, or from - as they arrive, and
+Without a FILE it listens to the sources that the section ingest enables: Bluesky, unless told otherwise. With FILE it reads posts from files, or from - as they arrive, and
 goes on serving what they gave.
 
 Examples:
@@ -47,11 +46,11 @@ func (a *app) up(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	in, live, err := a.source(ctx, cmd, cfg, log)
+	in, live, err := p.sources(ctx, a, cmd)
 	if err != nil {
 		return err
 	}
-	stages := pipeline{engines: e, ingest: p.ingest(in, live), classifier: p.classifier(), aggregator: p.aggregator(),
+	stages := pipeline{engines: e, ingest: p.ingest(live, in...), classifier: p.classifier(), aggregator: p.aggregator(),
 		alerter: p.alerter(a.stdout), api: p.api()}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return announce(ctx, stages.api.Addr, log) })
@@ -64,17 +63,21 @@ func (a *app) up(ctx context.Context, cmd *cli.Command) error {
 	return g.Wait()
 }
 
-// source is what a command listens to: the files that it names, or the live sources of the configuration.
-func (a *app) source(ctx context.Context, cmd *cli.Command, cfg Config, log *slog.Logger) (s source.Source, live bool, err error) {
+// sources are what a command listens to: the files that it names, or the live sources of the configuration.
+func (p *parts) sources(ctx context.Context, a *app, cmd *cli.Command) (all []source.Source, live bool, err error) {
 	decode, err := files.Format(cmd.String("format"))
 	if err != nil {
 		return nil, false, usagef(cmd, "--format: %w", err)
 	}
 	if cmd.Args().Present() {
-		return a.files(ctx, cmd.Args().Slice(), decode), false, nil
+		return []source.Source{a.files(ctx, cmd.Args().Slice(), decode)}, false, nil
 	}
-	if cfg.Ingest.Jetstream.URL == "" {
-		return nil, false, usagef(cmd, "nothing to listen to: ingest.jetstream.url is empty and no FILE is given")
+	all, err = p.cfg.Ingest.Sources(source.Deps{Log: p.log, Catalog: p.catalog})
+	if err != nil {
+		return nil, false, fmt.Errorf("ingest: %w", err)
 	}
-	return jetstream.New(cfg.Ingest.Jetstream, log), true, nil
+	if len(all) == 0 {
+		return nil, false, usagef(cmd, "nothing to listen to: no source is enabled in the section ingest, and no FILE is given")
+	}
+	return all, true, nil
 }

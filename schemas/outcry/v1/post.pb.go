@@ -32,6 +32,9 @@ const (
 	Post_KIND_DELETE Post_Kind = 2
 	// No post: the source has nothing older than time_us for this partition any more.
 	Post_KIND_CLOCK Post_Kind = 3
+	// The network withdrew the account: the texts of all its posts up to time_us must go. To every partition; only source, author and
+	// time_us are set.
+	Post_KIND_AUTHOR_REMOVED Post_Kind = 4
 )
 
 // Enum value maps for Post_Kind.
@@ -41,12 +44,14 @@ var (
 		1: "KIND_UPSERT",
 		2: "KIND_DELETE",
 		3: "KIND_CLOCK",
+		4: "KIND_AUTHOR_REMOVED",
 	}
 	Post_Kind_value = map[string]int32{
-		"KIND_UNSPECIFIED": 0,
-		"KIND_UPSERT":      1,
-		"KIND_DELETE":      2,
-		"KIND_CLOCK":       3,
+		"KIND_UNSPECIFIED":    0,
+		"KIND_UPSERT":         1,
+		"KIND_DELETE":         2,
+		"KIND_CLOCK":          3,
+		"KIND_AUTHOR_REMOVED": 4,
 	}
 )
 
@@ -235,7 +240,7 @@ var File_outcry_v1_post_proto protoreflect.FileDescriptor
 
 const file_outcry_v1_post_proto_rawDesc = "" +
 	"\n" +
-	"\x14outcry/v1/post.proto\x12\toutcry.v1\"\xa6\x03\n" +
+	"\x14outcry/v1/post.proto\x12\toutcry.v1\"\xbf\x03\n" +
 	"\x04Post\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.outcry.v1.Post.KindR\x04kind\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x0e\n" +
@@ -250,13 +255,14 @@ const file_outcry_v1_post_proto_rawDesc = "" +
 	" \x01(\tR\brepostOf\x12\x14\n" +
 	"\x05place\x18\v \x01(\tR\x05place\x12'\n" +
 	"\x0fauthor_verified\x18\f \x01(\bR\x0eauthorVerified\x12\x1a\n" +
-	"\brevision\x18\r \x01(\x03R\brevision\"N\n" +
+	"\brevision\x18\r \x01(\x03R\brevision\"g\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_UPSERT\x10\x01\x12\x0f\n" +
 	"\vKIND_DELETE\x10\x02\x12\x0e\n" +
 	"\n" +
-	"KIND_CLOCK\x10\x03B'Z%outcry.dev/schemas/outcry/v1;outcryv1b\x06proto3"
+	"KIND_CLOCK\x10\x03\x12\x17\n" +
+	"\x13KIND_AUTHOR_REMOVED\x10\x04B'Z%outcry.dev/schemas/outcry/v1;outcryv1b\x06proto3"
 
 var (
 	file_outcry_v1_post_proto_rawDescOnce sync.Once

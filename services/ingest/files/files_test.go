@@ -48,6 +48,8 @@ func collect(into *[]string) source.Emit {
 	}
 }
 
+func emitting(f source.Emit) *source.Session { return &source.Session{Emit: f} }
+
 func read(t *testing.T, format, content string) []string {
 	t.Helper()
 	decode, err := Format(format)
@@ -223,7 +225,7 @@ func TestSeveralFilesAreMergedByTime(t *testing.T) {
 		line("b2", 2)+"\nrubbish\n"+line("b6", 6)+"\n",
 		"", line("d4", 4)+"\n")
 	var got []string
-	if err := s.Run(t.Context(), collect(&got)); err != nil {
+	if err := s.Run(t.Context(), &source.Session{Emit: collect(&got)}); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"post bluesky a1", "post bluesky b2",
@@ -242,7 +244,7 @@ func TestMergedFaultsKeepTheirBytes(t *testing.T) {
 		b.WriteString(line(fmt.Sprint(i), i%60) + "\n")
 	}
 	faults := 0
-	err := sourceOf(t, b.String(), a.String()).Run(t.Context(), func(e source.Event) error {
+	err := sourceOf(t, b.String(), a.String()).Run(t.Context(), emitting(func(e source.Event) error {
 		if e.Fault != nil {
 			if want := fmt.Sprintf("rubbish %d", e.Fault.Position-1); string(e.Fault.Raw) != want {
 				t.Fatalf("line %d holds %q", e.Fault.Position, e.Fault.Raw)
@@ -250,7 +252,7 @@ func TestMergedFaultsKeepTheirBytes(t *testing.T) {
 			faults++
 		}
 		return nil
-	})
+	}))
 	if err != nil || faults != 3000 {
 		t.Errorf("%d faults, %v", faults, err)
 	}
@@ -260,19 +262,19 @@ func TestSourceEndsWithItsError(t *testing.T) {
 	boom := errors.New("boom")
 	two := []string{strings.Repeat(line("1", 1)+"\n", 5000), strings.Repeat(line("2", 2)+"\n", 5000)}
 	for n := 1; n <= 2; n++ {
-		err := sourceOf(t, two[:n]...).Run(t.Context(), func(source.Event) error { return boom })
+		err := sourceOf(t, two[:n]...).Run(t.Context(), emitting(func(source.Event) error { return boom }))
 		if !errors.Is(err, boom) {
 			t.Errorf("%d files: the error of emit came back as %v", n, err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		err = sourceOf(t, two[:n]...).Run(ctx, func(source.Event) error { cancel(); return nil })
+		err = sourceOf(t, two[:n]...).Run(ctx, emitting(func(source.Event) error { cancel(); return nil }))
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%d files: interrupted, it returned %v", n, err)
 		}
 	}
 	s := sourceOf(t, two...)
 	s.Names = append(s.Names, "absent")
-	if err := s.Run(t.Context(), func(source.Event) error { t.Error("read before all files were open"); return nil }); err == nil {
+	if err := s.Run(t.Context(), emitting(func(source.Event) error { t.Error("read before all files were open"); return nil })); err == nil {
 		t.Error("a file that cannot be opened is no error")
 	}
 }

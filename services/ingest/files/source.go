@@ -24,8 +24,12 @@ type Source struct {
 // lookahead is how many events of a file are read before they are wanted.
 const lookahead = 1024
 
+// Name is one for all files: those that are read to their end have no cursor.
+func (s *Source) Name() string { return "files" }
+
 // Run reads all files to their end. A file that cannot be opened is an error before anything is read.
-func (s *Source) Run(ctx context.Context, emit source.Emit) error {
+func (s *Source) Run(ctx context.Context, in *source.Session) error {
+	emit := in.Emit
 	open := s.Open
 	if open == nil {
 		open = Open
