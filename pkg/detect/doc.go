@@ -22,6 +22,13 @@
 //
 // # Not obvious
 //
+// Expectations are scaled by how much is listened to (Intake): posts of the last hour against the median of the last seven days at that
+// time of the day. Where most posts are about the service itself, as in a stream that follows one name, their number says
+// nothing, and nothing is scaled.
+//
+// Seasons are learned in UTC. In the ten days after clocks change in Europe or North America, the higher of the two hours that
+// could be meant is expected (internal/baseline).
+//
 // A detector that has just begun knows almost nothing, and says so: its expectation is wide, and only hundreds of people raise an alarm
 // in the first quarter of an hour. Begin tells it when listening began, so that silence counts as history.
 //

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	stepUS = int64(detect.Step / time.Microsecond)
+	stepUS   = int64(detect.Step / time.Microsecond)
+	minuteUS = int64(time.Minute / time.Microsecond)
 	// rememberSteps is how long ids are remembered: the longest window and the lateness that is allowed at most.
 	rememberSteps = 2 * 360
 	// forgetEvery is how many steps pass between two looks for what can be forgotten.
@@ -36,6 +37,7 @@ type partition struct {
 	began    int64               // first step that has been decided; listening began then
 	clock    int64               // last step that has been decided; math.MinInt64 before the first
 
+	intake   *detect.Intake // how much is listened to
 	services map[string]*service
 	active   map[string]*service // those that a step must look at even without new mentions
 	showing  map[string]*service // those with an incident that is open or could be reopened, and some with an older one
@@ -84,7 +86,7 @@ type service struct {
 
 func newPartition(cfg Config, d detect.Config, i incident.Config) *partition {
 	return &partition{latenessUS: cfg.AllowedLateness.Microseconds(), exact: cfg.ExactPeople, detect: d, incident: i, clock: math.MinInt64, forgot: math.MinInt64 / 2,
-		progress: map[int32]*position{}, services: map[string]*service{}, active: map[string]*service{},
+		progress: map[int32]*position{}, intake: detect.NewIntake(), services: map[string]*service{}, active: map[string]*service{},
 		showing: map[string]*service{},
 		pending: map[int64]map[string][]*outcryv1.Mention{}, seen: map[uint64]delivery{}, seenAt: map[int64][]uint64{},
 		withdraw: map[postKey]int64{}, withdrew: map[int64][]postKey{}, fresh: map[int64]bool{}}
@@ -243,6 +245,11 @@ func (p *partition) passed(r *outcryv1.Progress) int64 {
 		pos = &position{}
 		p.progress[r.GetPostsPartition()] = pos
 	}
+	for _, c := range r.GetSources() {
+		if (c.GetMinute()+1)*minuteUS > pos.WatermarkUS { // late posts depend on who was waited for; they are in the tables only
+			p.intake.Add(c.GetMinute(), c.GetPosts())
+		}
+	}
 	pos.WatermarkUS = max(pos.WatermarkUS, r.GetWatermarkUs())
 	pos.Next = max(pos.Next, r.GetNextOffset())
 	pos.Idle = r.GetIdle()
@@ -296,6 +303,7 @@ func (p *partition) advance(last int64, emit func(decided)) {
 		p.clock = step
 		p.decide(step, emit)
 	}
+	p.intake.Advance(p.now())
 	p.forget()
 }
 
@@ -315,12 +323,13 @@ func (p *partition) decide(step int64, emit func(decided)) {
 	}
 	slices.Sort(ids)
 	at := p.now()
+	p.intake.Advance(at)
 	for _, id := range ids {
 		s := p.active[id]
 		s.people.Advance(step)
 		p.take(s, mentions[id])
 		people := s.people.Counts()
-		verdict := s.detector.Step(detect.Observation{At: at, People: people, MinutePeople: people[0], Ingested: -1}, s.incident.Open())
+		verdict := s.detector.Step(detect.Observation{At: at, People: people, MinutePeople: people[0], Ingested: p.intake.Relative(people[3])}, s.incident.Open())
 		changed := s.incident.Step(verdict)
 		s.dirty = true
 		if changed != nil {

@@ -21,10 +21,15 @@ type partitionState struct {
 	Expected int32               `json:"posts_partitions"`
 	Began    int64               `json:"began_step"`
 	Clock    int64               `json:"clock_step"`
+	Intake   []byte              `json:"intake,omitempty"`
 }
 
 func (p *partition) marshalState() ([]byte, error) {
-	return json.Marshal(partitionState{Progress: p.progress, Expected: p.expected, Began: p.began, Clock: p.clock})
+	intake, err := p.intake.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("intake: %w", err)
+	}
+	return json.Marshal(partitionState{Progress: p.progress, Expected: p.expected, Began: p.began, Clock: p.clock, Intake: intake})
 }
 
 // marshalState holds what cannot be rebuilt from mentions: the baseline and where the incident stands.
@@ -171,6 +176,9 @@ func (p *partition) unmarshalRow(r store.State) error {
 	p.progress, p.expected, p.began, p.clock = s.Progress, s.Expected, s.Began, s.Clock
 	if p.progress == nil {
 		p.progress = map[int32]*position{}
+	}
+	if len(s.Intake) > 0 { // a state of an earlier version has none
+		return p.intake.UnmarshalBinary(s.Intake)
 	}
 	return nil
 }

@@ -74,6 +74,7 @@ func TestDetectFaults(t *testing.T) {
 		"argument":     {call{args: []string{"detect", "x.csv"}}, exitUsage, "name the file with --csv FILE"},
 		"absent":       {call{args: []string{"detect", "--csv", "absent.csv"}}, exitFailure, "absent.csv does not exist"},
 		"interval":     {call{args: []string{"detect", "--csv", "-", "--interval", "soon"}}, exitUsage, `option --interval does not take "soon"`},
+		"budget":       {call{args: []string{"detect", "--csv", "-", "--budget", "0"}}, exitUsage, "--budget is 0; expected more than 0"},
 		"empty":        {call{args: []string{"detect", "--csv", "-"}}, exitFailure, "standard input: "},
 		"row":          {call{args: []string{"detect", "--csv", "-", "--interval", "1m"}, stdin: "timestamp,value\n2020-03-01T10:00:00Z,many\n"}, exitFailure, "line 2"},
 		"broken by us": {call{args: []string{"detect", "--csv", "-"}, environ: []string{"OUTCRY_DETEKT_X=1"}}, exitFailure, "OUTCRY_DETEKT_X: unknown variable"},

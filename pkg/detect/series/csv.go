@@ -30,8 +30,13 @@ const (
 // of the same service among the first 4,096 rows.
 //
 // The output has the columns timestamp, value, expected, score (0 to 1), alarm (0 or 1) and, where the input has it, service.
+// The budget is how many false alarms a month each series may have, more than 0, at most 1,000.
+//
 // An error names the line and the remedy; the rows before it are written.
-func Run(r io.Reader, w io.Writer, interval time.Duration) error {
+func Run(r io.Reader, w io.Writer, interval time.Duration, budget float64) error {
+	if !(budget > 0 && budget <= 1000) {
+		return fmt.Errorf("the budget is %v false alarms a month; give more than 0, at most 1000, for example 1", budget)
+	}
 	if interval < 0 || interval > maxInterval || interval > 0 && interval < time.Second {
 		return fmt.Errorf("interval is %v; give %v to %v, for example 5m, or leave it out to infer it", interval, time.Second, maxInterval)
 	}
@@ -62,7 +67,7 @@ func Run(r io.Reader, w io.Writer, interval time.Duration) error {
 			if len(judges) == maxServices {
 				return fmt.Errorf("line %d: more than %d services; split the file", next.line, maxServices)
 			}
-			j = newJudge(int64(interval / time.Second))
+			j = newJudge(int64(interval/time.Second), budget)
 			judges[next.service] = j
 		}
 		return out.write(next, j.row(next.at, next.number))

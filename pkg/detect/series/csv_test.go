@@ -34,7 +34,7 @@ func file(values []float64, interval time.Duration, layout string) string {
 func run(t *testing.T, in string, interval time.Duration) [][]string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := Run(strings.NewReader(in), &out, interval); err != nil {
+	if err := Run(strings.NewReader(in), &out, interval, 1); err != nil {
 		t.Fatal(err)
 	}
 	records, err := csv.NewReader(&out).ReadAll()
@@ -156,7 +156,7 @@ func TestFaultsSayWhereAndWhatToDo(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := Run(strings.NewReader(c.in), &out, c.interval)
+			err := Run(strings.NewReader(c.in), &out, c.interval, 1)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -181,7 +181,7 @@ func TestHeaderAloneIsFine(t *testing.T) {
 func TestWriteFaultIsReported(t *testing.T) {
 	reader, writer := io.Pipe()
 	reader.CloseWithError(fmt.Errorf("disk full"))
-	err := Run(strings.NewReader(file(noise(1, 10, 0, 3), time.Minute, time.RFC3339)), writer, 0)
+	err := Run(strings.NewReader(file(noise(1, 10, 0, 3), time.Minute, time.RFC3339)), writer, 0, 1)
 	if err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Errorf("got %v", err)
 	}
@@ -192,7 +192,7 @@ func FuzzRun(f *testing.F) {
 	f.Add("value,service,timestamp\n1,\"a,b\",2020-01-01 00:00:00\n9e11,,2299-12-31 00:00:00\n0,,2299-12-31 00:00:00\n", int64(time.Hour))
 	f.Fuzz(func(t *testing.T, in string, interval int64) {
 		var out bytes.Buffer
-		err := Run(strings.NewReader(in), &out, time.Duration(interval))
+		err := Run(strings.NewReader(in), &out, time.Duration(interval), 1)
 		if out.Len() == 0 {
 			if err == nil {
 				t.Fatal("neither output nor error")
@@ -216,7 +216,7 @@ func BenchmarkRun(b *testing.B) {
 	in := file(noise(1, 10_000, 0, 20), 5*time.Minute, time.RFC3339)
 	b.SetBytes(int64(len(in)))
 	for b.Loop() {
-		if err := Run(strings.NewReader(in), io.Discard, 0); err != nil {
+		if err := Run(strings.NewReader(in), io.Discard, 0, 1); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -6,7 +6,8 @@
 //
 // Each row is judged from the rows before it alone, so the output of a cut-off file is the beginning of the output of the whole.
 //
-// Two columns answer two questions. alarm is 1 while an incident would be open: from the first row that chance does not explain to an
-// hour of calm. score, 0 to 1, says how much news a row is: how far it exceeds the usual bursts of its own series, and what was
-// announced within the last day; it is above 0.5 where a row starts an alarm out of the blue and low where it repeats one.
+// Two columns answer two questions. alarm is 1 while an incident would be open: from the first row that chance explains less often than
+// the budget allows to an hour of calm. score, 0 to 1, says how much news a row is, comparable between series: by how many standard
+// deviations its logarithm exceeds the usual highest of a day and a half, less what was announced within the last sixteen hours. One
+// threshold for many series then takes the extreme burst of each, once, where it begins.
 package series

@@ -13,22 +13,27 @@ import (
 var rows = [baseline.Windows]int{1, 2, 3, 6}
 
 const (
-	budget      = 1   // false alarms a month
-	least       = 5   // counts below are no alarm
-	aboveBursts = 1   // standard deviations by which an alarm exceeds the usual burst (baseline.Burst)
-	gate        = 3.0 // −log10 of a row's probability below which it is no news whatever the bursts
+	least = 5 // counts below are no alarm
+
+	// A burst that chance of a month may exceed by the budget: the highest of each day and a half is taken as log-normal, and of three that go
+	// higher one as a false alarm, the others as something that happened.
+	blocksAMonth = 30.44 / 1.5
+	falseShare   = 1.0 / 3
 
 	calmFor  = 3600      // seconds of calm after which an alarm ends
 	calmRows = 2         // and at least so many rows
 	newUsual = 24 * 3600 // seconds after which an alarm that does not end is learned
 
-	warmUp   = 12        // rows of which nothing is said: any level may be usual
-	newsHalf = 18 * 3600 // seconds in which the memory of announced news halves
+	warmUp   = 12       // rows of which nothing is said: any level may be usual
+	newsHold = 60_000   // seconds in which what was announced is no news at all: a day's waking hours
+	newsHalf = 6 * 3600 // seconds in which the memory of it halves afterwards
 )
 
 // judge judges one series. Its rows come in order of time.
 type judge struct {
 	params baseline.Params
+	budget float64 // false alarms a month
+	bursts float64 // standard deviations by which an alarm exceeds the usual burst (baseline.Burst)
 	base   baseline.Baseline
 	past   []point // of the longest window
 	known  int     // rows learned, up to warmUp
@@ -52,8 +57,8 @@ type ruling struct {
 	alarm           bool
 }
 
-// newJudge returns a judge of rows that are an interval (in seconds) apart.
-func newJudge(interval int64) *judge {
+// newJudge returns a judge of rows that are an interval (in seconds) apart, with a budget of false alarms a month.
+func newJudge(interval int64, budget float64) *judge {
 	p := baseline.Params{
 		FoldSeconds: interval, FoldUnits: 1,
 		LevelHours: 5 * 24, SeasonDays: 14, SpreadHours: 28 * 24, ClipSD: 4, ShiftHours: 24, QuietHours: 10 * 7 * 24,
@@ -61,7 +66,7 @@ func newJudge(interval int64) *judge {
 	for k, n := range rows {
 		p.Units[k] = float64(n)
 	}
-	return &judge{params: p}
+	return &judge{params: p, budget: budget, bursts: aboveBursts(budget)}
 }
 
 // row judges the count of the interval that begins at a time, then learns it.
@@ -75,7 +80,7 @@ func (j *judge) row(at int64, value float64) ruling {
 
 	var r ruling
 	batch := baseline.Batch{Exposure: 1, Count: value}
-	surprise, own := 0.0, false
+	own := false
 	for k, n := range rows {
 		length := int64(n) * interval
 		sum, have := j.sum(at - length)
@@ -87,16 +92,15 @@ func (j *judge) row(at int64, value float64) ruling {
 		adds := value > r.expected+negbin.Deviation(r.expected, q.Size)
 		if sum > q.Mean && sum >= least && (k == 0 || adds) && j.known == warmUp {
 			tail := negbin.LogTail(sum, q.Mean, q.Size)
-			surprise = max(surprise, -tail/math.Ln10)
 			window := time.Duration(length) * time.Second
 			tests := scan.LogTests(window, time.Duration(interval)*time.Second, sum, q.Mean)
-			own = own || tests+tail <= math.Log(budget/float64(len(rows))) && j.base.Burst(k, sum) >= aboveBursts
+			own = own || tests+tail <= math.Log(j.budget/float64(len(rows))) && j.base.Burst(k, sum) >= j.bursts
 		}
 		clipped := min(sum, j.base.Clip(&j.params, q))
 		batch.Windows[k] = baseline.Sums{N: 1, Sum: clipped, Squares: clipped * clipped, Most: sum}
 	}
 	j.known = min(j.known+1, warmUp)
-	r.score = j.score(at, value, surprise)
+	r.score = j.score(at, value)
 	r.alarm = j.follow(at, own)
 	if !r.alarm || at-j.opened >= newUsual {
 		j.base.Fold(&j.params, at, batch)
@@ -117,18 +121,23 @@ func (j *judge) sum(after int64) (sum, have float64) {
 	return sum, have
 }
 
-// score returns how much news a row is, 0 to 1; 0.5 for aboveBursts without anything announced before.
-func (j *judge) score(at int64, value, surprise float64) float64 {
-	if surprise < gate {
-		return surprise / gate / 10
+// aboveBursts returns by how many standard deviations an alarm must exceed the usual burst, so that the budget holds for them.
+func aboveBursts(budget float64) float64 {
+	return math.Sqrt2 * math.Erfinv(1-2*min(budget/falseShare/blocksAMonth, 0.5))
+}
+
+// score returns how much news a row is, 0 to 1; 0.5 for a standard deviation above the usual burst, with nothing announced before.
+func (j *judge) score(at int64, value float64) float64 {
+	if j.known < warmUp {
+		return 0
 	}
 	burst := max(j.base.Burst(0, value), 0)
-	known := j.news * math.Exp2(-float64(at-j.newsAt)/newsHalf)
+	known := j.news * math.Exp2(-float64(max(at-j.newsAt-newsHold, 0))/newsHalf)
 	if burst > known {
 		j.news, j.newsAt = burst, at
 	}
-	fresh := max(burst-known, 0) / aboveBursts
-	return max(fresh/(1+fresh), 0.1)
+	fresh := max(burst-known, 0)
+	return fresh / (1 + fresh)
 }
 
 // follow keeps an alarm open until it has been calm.

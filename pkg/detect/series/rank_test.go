@@ -131,13 +131,27 @@ func benchmark(volumes []volume, scores [][]float64) float64 {
 }
 
 func TestScoresRankTheHighestBurstsOfEachSeries(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 7))
+	var sum, sumGaussian float64
+	const corpora = 3
+	for seed := range uint64(corpora) {
+		got, gaussian := rank(seed)
+		t.Logf("corpus %d: score %.1f; Gaussian z-score %.1f", seed, got, gaussian)
+		sum, sumGaussian = sum+got/corpora, sumGaussian+gaussian/corpora
+	}
+	if sum < 78 || sum < sumGaussian+15 {
+		t.Errorf("score %.1f in the mean; Gaussian z-score %.1f", sum, sumGaussian)
+	}
+}
+
+// rank returns the scores of a simulated corpus of ten series, by our news and by plain z-scores.
+func rank(seed uint64) (ours, gaussian float64) {
+	rng := rand.New(rand.NewPCG(seed, 77))
 	var volumes []volume
-	var ours, plain [][]float64
+	var news, plain [][]float64
 	for _, mean := range []float64{85, 53, 20, 16, 10, 5, 4, 2.5, 0.8, 0.35} {
 		v := simulate(rng, mean)
 		volumes = append(volumes, v)
-		j := newJudge(volumeStep)
+		j := newJudge(volumeStep, 1)
 		var mine, z []float64
 		sum, squares := 0.0, 0.0
 		for i, x := range v.values {
@@ -146,13 +160,9 @@ func TestScoresRankTheHighestBurstsOfEachSeries(t *testing.T) {
 			sum, squares = sum+x, squares+x*x
 			z = append(z, (x-sum/n)/math.Sqrt(squares/n-sum*sum/n/n+1))
 		}
-		ours, plain = append(ours, mine), append(plain, z)
+		news, plain = append(news, mine), append(plain, z)
 	}
-	got, gaussian := benchmark(volumes, ours), benchmark(volumes, plain)
-	t.Logf("score %.1f; Gaussian z-score %.1f", got, gaussian)
-	if got < 75 || got < gaussian+15 {
-		t.Errorf("score %.1f; Gaussian z-score %.1f", got, gaussian)
-	}
+	return benchmark(volumes, news), benchmark(volumes, plain)
 }
 
 // poisson draws a Poisson variate, by a normal one where the mean is high.
@@ -168,32 +178,51 @@ func poisson(rng *rand.Rand, mean float64) float64 {
 	return n
 }
 
-func TestChanceRaisesFewAlarms(t *testing.T) {
-	rng := rand.New(rand.NewPCG(11, 7))
-	months, alarms := 0.0, 0
-	for _, mean := range []float64{0.05, 0.3, 1, 4, 20, 100} {
-		for range 4 {
-			j := newJudge(1200)
-			was := false
-			const rows = 3 * 72 * 30
-			for i := range rows {
-				day := 1 + 0.6*math.Sin(2*math.Pi*float64(i%72)/72)
-				size := 8.0 // over-dispersed: a gamma rate of relative variance 1/8, by a sum of exponentials
-				rate := 0.0
-				for range int(size) {
-					rate += rng.ExpFloat64() / size
+// The budget is a promise about chance, whatever the interval.
+func TestChanceKeepsTheBudget(t *testing.T) {
+	for _, c := range []struct {
+		interval int64 // seconds
+		budget   float64
+		months   int
+	}{{1200, 0.1, 4}, {1200, 1, 3}, {1200, 3, 2}, {300, 0.1, 3}, {300, 1, 1}} {
+		rng := rand.New(rand.NewPCG(11, 7))
+		rows := c.months * 30 * 86400 / int(c.interval)
+		day := 86400 / int(c.interval)
+		months, alarms := 0.0, 0
+		for _, hourly := range []float64{0.15, 1, 3, 12, 60, 300} {
+			for range 3 {
+				j := newJudge(c.interval, c.budget)
+				was := false
+				for i := range rows {
+					course := 1 + 0.6*math.Sin(2*math.Pi*float64(i%day)/float64(day))
+					size := 8.0 // over-dispersed: a gamma rate of relative variance 1/8, by a sum of exponentials
+					rate := 0.0
+					for range int(size) {
+						rate += rng.ExpFloat64() / size
+					}
+					u := j.row(1600000000+int64(i)*c.interval, poisson(rng, hourly*float64(c.interval)/3600*course*rate))
+					if u.alarm && !was {
+						alarms++
+					}
+					was = u.alarm
 				}
-				u := j.row(1600000000+int64(i)*1200, poisson(rng, mean*day*rate))
-				if u.alarm && !was {
-					alarms++
-				}
-				was = u.alarm
+				months += float64(c.months) * 30 / 30.44
 			}
-			months += rows * 1200 / (30.44 * 86400)
+		}
+		t.Logf("every %d s, budget %g a month: %d alarms in %.0f months", c.interval, c.budget, alarms, months)
+		if float64(alarms) > months*c.budget+2*math.Sqrt(months*c.budget) {
+			t.Errorf("every %d s: %d alarms by chance in %.0f months; the budget is %g a month", c.interval, alarms, months, c.budget)
 		}
 	}
-	t.Logf("%d alarms in %.0f months", alarms, months)
-	if float64(alarms) > months*budget {
-		t.Errorf("%d alarms by chance in %.0f months; the budget is %d a month", alarms, months, budget)
+}
+
+func TestASmallerBudgetAsksForMore(t *testing.T) {
+	last := math.Inf(1)
+	for _, budget := range []float64{0.01, 0.1, 1, 3, 10, 1000} {
+		z := aboveBursts(budget)
+		if z < 0 || z > last || z > 4 {
+			t.Errorf("budget %g: %.2f standard deviations above the usual burst, after %.2f for a smaller one", budget, z, last)
+		}
+		last = z
 	}
 }

@@ -111,6 +111,20 @@ func (b *Baseline) season(at int64) (factor, variance float64) {
 	return float64((1-f)*f0) + float64(f*f1), max(v0, v1)
 }
 
+// expectedSeason is the season to expect: in the week and a half after clocks are changed, what people do at an hour of theirs falls an
+// hour earlier or later in UTC than was learned, for some of them. The higher of both hours is expected.
+func (b *Baseline) expectedSeason(at int64) (factor, variance float64) {
+	factor, variance = b.season(at)
+	if shift := daylightShift(at); shift != 0 {
+		f, v := b.season(at + shift)
+		if f > factor {
+			factor = f
+		}
+		variance = max(variance, v)
+	}
+	return factor, variance
+}
+
 // slot returns factor and variance of an hour counted from 1970.
 func (b *Baseline) slot(h int64) (factor, variance float64) {
 	d, w := b.day[mod(h, hourDay)], b.week[mod(h, hourDay*dayWeek)]
@@ -119,7 +133,7 @@ func (b *Baseline) slot(h int64) (factor, variance float64) {
 
 // Predict returns the distribution of a window's count around a time (seconds since 1970), when scale times the usual is listened to.
 func (b *Baseline) Predict(p *Params, window int, at int64, scale float64) Prediction {
-	factor, variance := b.season(at)
+	factor, variance := b.expectedSeason(at)
 	spread := &b.spread[window]
 	mean := (priorShape + b.shape) / (priorExposure + b.exposure) * factor * p.Units[window] * spread.ratio() * scale
 	return Prediction{mean, 1 / (1/(priorShape+b.shape) + variance + spread.dispersion())}
