@@ -143,6 +143,9 @@ func (w Writer) summary(i *outcryv1.Incident) string {
 	}
 	s := fmt.Sprintf("%s: %s trouble since %s, at most %d in a minute where %.2g were expected (%s, %.0f %% sure)", Plain(w.service(i.GetService()).Name, 80),
 		people, since, i.GetPeakPerMinute(), i.GetExpectedPerMinute(), i.GetState().Name(), 100*i.GetConfidence())
+	if i.GetTest() {
+		s = "TEST, nothing happened. " + s
+	}
 	if top := i.GetSymptoms(); len(top) > 0 && top[0].GetSymptom().Name() != "general" {
 		s += ", mostly about " + strings.ReplaceAll(top[0].GetSymptom().Name(), "_", " ")
 	}

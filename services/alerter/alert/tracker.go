@@ -33,6 +33,7 @@ type Entry struct {
 	State    string `json:"state"`
 	Severity string `json:"severity"`
 	Root     string `json:"root"`
+	Test     bool   `json:"test,omitempty"`
 	// Current is the alert as it was last told.
 	Current Alert `json:"current"`
 	// Ended are alerts with earlier labels of the incident.
@@ -198,7 +199,7 @@ func (t *Tracker) End(id string, now time.Time) []Alert {
 // first pins what does not change.
 func (t *Tracker) first(i *outcryv1.Incident) *Entry {
 	s := t.w.service(i.GetService())
-	e := &Entry{ID: i.GetId(), Service: i.GetService(), Category: s.Category, Country: strings.Join(s.Countries, ",")}
+	e := &Entry{ID: i.GetId(), Service: i.GetService(), Category: s.Category, Country: strings.Join(s.Countries, ","), Test: i.GetTest()}
 	var sources []string
 	for _, c := range i.GetSources() {
 		sources = append(sources, c.GetName())
@@ -214,6 +215,9 @@ func (e *Entry) labels() map[string]string {
 		"category": e.Category, "country": e.Country, "source": e.Source}
 	if e.Root != e.ID {
 		l["alertname"] = Consequence
+	}
+	if e.Test {
+		l["test"] = "true"
 	}
 	maps.DeleteFunc(l, func(_, v string) bool { return v == "" })
 	return l
