@@ -31,7 +31,25 @@ type Post struct {
 	RepostOf       string `json:"repost_of,omitempty"`
 	Place          string `json:"place,omitempty"`
 	AuthorVerified bool   `json:"author_verified,omitempty"`
+
+	// Notice is what a status page says in so many words; posts of people, and posts as JSON lines, have none.
+	Notice Notice `json:"-"`
 }
+
+// StatusPages is the source of what operators say on their status pages. Its authors are ids of services of the catalog.
+const StatusPages = "statuspage"
+
+// Notice is the state of an incident by its operator.
+type Notice int
+
+// Notices, numbered as in the messages of posts.v1.
+const (
+	NoNotice Notice = iota
+	// Problem: an incident is open.
+	Problem
+	// Recovered: the incident is over.
+	Recovered
+)
 
 // Parse reads one JSON line. The error says which field is wrong and what it should hold.
 func Parse(line []byte) (Post, error) {

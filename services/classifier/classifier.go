@@ -81,6 +81,7 @@ func officialAuthors(c *catalog.Catalog, key []byte) map[uint64][]string {
 	hasher := post.NewAuthorHasher(key)
 	out := map[uint64][]string{}
 	for _, service := range c.Services {
+		out[hasher.Hash(post.StatusPages, service.ID)] = []string{service.ID}
 		for source, handles := range service.Official {
 			for _, handle := range handles {
 				for _, spelling := range []string{handle, strings.ToLower(handle)} {
@@ -218,16 +219,36 @@ func (w *worker) classify(p *outcryv1.Post, offset int64) {
 	}
 	fingerprint := classify.CopyFingerprint(p.GetText())
 	for _, f := range w.found {
+		official := slices.Contains(officialOf, f.Service)
+		if official {
+			f = noticed(f, p.GetNotice())
+		}
 		s.metrics.mentions.WithLabelValues(f.Label.Name()).Inc()
 		w.put([]byte(f.Service), &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: &outcryv1.Mention{
 			Id: mentionID(p.GetSource(), p.GetId(), f.Service), Service: f.Service, Label: f.Label, Score: f.Score, Symptom: f.Symptom,
 			ModelVersion: s.deps.Classifier.Version(), Source: p.GetSource(), PostId: p.GetId(), Author: p.GetAuthor(),
 			TimeUs: p.GetTimeUs(), Text: p.GetText(), Lang: p.GetLang(), Url: p.GetUrl(), ReplyTo: p.GetReplyTo(),
 			RepostOf: p.GetRepostOf(), Place: p.GetPlace(), Revision: p.GetRevision(),
-			OfficialAuthor: slices.Contains(officialOf, f.Service), TextFingerprint: fingerprint,
+			OfficialAuthor: official, TextFingerprint: fingerprint,
 			PostsPartition: w.partition, PostsOffset: offset,
 		}}})
 	}
+}
+
+// noticed takes a status page at its word: it states what the model has to guess.
+func noticed(f classify.Mention, n outcryv1.Post_Notice) classify.Mention {
+	switch n {
+	case outcryv1.Post_NOTICE_PROBLEM:
+		f.Label, f.Score = outcryv1.Label_LABEL_OFFICIAL, 1
+	case outcryv1.Post_NOTICE_RECOVERED:
+		f.Label, f.Score = outcryv1.Label_LABEL_RECOVERED, 1
+	default:
+		return f
+	}
+	if f.Symptom == outcryv1.Symptom_SYMPTOM_UNSPECIFIED {
+		f.Symptom = outcryv1.Symptom_SYMPTOM_GENERAL
+	}
+	return f
 }
 
 // mentionID is the same however often a post is delivered.

@@ -228,6 +228,35 @@ func TestPostsBecomeMentions(t *testing.T) {
 	}
 }
 
+// A status page is taken at its word for its own service, and for that alone; nobody else has such a word.
+func TestStatusPages(t *testing.T) {
+	s := newSite(t, 1)
+	page := func(id, author, text string, n outcryv1.Post_Notice) *outcryv1.Post {
+		p := aPost(id, text, start)
+		p.Source, p.Author, p.Notice = post.StatusPages, post.NewAuthorHasher(key).Hash(post.StatusPages, author), n
+		return p
+	}
+	s.write(message(t, page("1", "skype", "Sign-in: Identified. A database is slow, Comcast is down too.", outcryv1.Post_NOTICE_PROBLEM)),
+		message(t, page("2", "skype", "Sign-in: This incident has been resolved.", outcryv1.Post_NOTICE_RECOVERED)),
+		message(t, page("3", "nobody", "Sign-in: Investigating.", outcryv1.Post_NOTICE_PROBLEM)))
+	stop := s.stage(DefaultConfig())
+	eventually(t, "everything is classified", func() bool { return s.committed(0) == 3 })
+	stop()
+	got := map[string]outcryv1.Label{}
+	for _, r := range s.records(0) {
+		if m := r.GetMention(); m != nil {
+			got[m.GetPostId()+" "+m.GetService()] = m.GetLabel()
+			if own := m.GetService() == "skype"; own != m.GetOfficialAuthor() || own && (m.GetScore() != 1 || m.GetSymptom() == 0) {
+				t.Errorf("mention is %v", m)
+			}
+		}
+	}
+	if got["1 skype"] != outcryv1.Label_LABEL_OFFICIAL || got["2 skype"] != outcryv1.Label_LABEL_RECOVERED || len(got) != 3 ||
+		got["1 comcast"] == outcryv1.Label_LABEL_OFFICIAL {
+		t.Errorf("mentions are %v", got)
+	}
+}
+
 // Unreadable records go to dead.v1 with their place, and are counted; those around them are classified.
 func TestUnreadableRecords(t *testing.T) {
 	s := newSite(t, 2)

@@ -82,6 +82,58 @@ func (Post_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_outcry_v1_post_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// What the operator's own status page says of its service, where that is beyond doubt.
+type Post_Notice int32
+
+const (
+	Post_NOTICE_UNSPECIFIED Post_Notice = 0
+	// An incident is open.
+	Post_NOTICE_PROBLEM Post_Notice = 1
+	// The incident is over.
+	Post_NOTICE_RECOVERED Post_Notice = 2
+)
+
+// Enum value maps for Post_Notice.
+var (
+	Post_Notice_name = map[int32]string{
+		0: "NOTICE_UNSPECIFIED",
+		1: "NOTICE_PROBLEM",
+		2: "NOTICE_RECOVERED",
+	}
+	Post_Notice_value = map[string]int32{
+		"NOTICE_UNSPECIFIED": 0,
+		"NOTICE_PROBLEM":     1,
+		"NOTICE_RECOVERED":   2,
+	}
+)
+
+func (x Post_Notice) Enum() *Post_Notice {
+	p := new(Post_Notice)
+	*p = x
+	return p
+}
+
+func (x Post_Notice) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Post_Notice) Descriptor() protoreflect.EnumDescriptor {
+	return file_outcry_v1_post_proto_enumTypes[1].Descriptor()
+}
+
+func (Post_Notice) Type() protoreflect.EnumType {
+	return &file_outcry_v1_post_proto_enumTypes[1]
+}
+
+func (x Post_Notice) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Post_Notice.Descriptor instead.
+func (Post_Notice) EnumDescriptor() ([]byte, []int) {
+	return file_outcry_v1_post_proto_rawDescGZIP(), []int{0, 1}
+}
+
 // Post is the value of posts.v1: one change of one public post, in the normal form that all sources share.
 // Key: source, a NUL byte, native post id; so a post's edits and deletes stay in order behind it.
 type Post struct {
@@ -110,7 +162,9 @@ type Post struct {
 	// The network has verified the author.
 	AuthorVerified bool `protobuf:"varint,12,opt,name=author_verified,json=authorVerified,proto3" json:"author_verified,omitempty"`
 	// 0 for the first text, higher for each edit.
-	Revision      int64 `protobuf:"varint,13,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision int64 `protobuf:"varint,13,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Set where source is "statuspage".
+	Notice        Post_Notice `protobuf:"varint,60,opt,name=notice,proto3,enum=outcry.v1.Post_Notice" json:"notice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -236,11 +290,18 @@ func (x *Post) GetRevision() int64 {
 	return 0
 }
 
+func (x *Post) GetNotice() Post_Notice {
+	if x != nil {
+		return x.Notice
+	}
+	return Post_NOTICE_UNSPECIFIED
+}
+
 var File_outcry_v1_post_proto protoreflect.FileDescriptor
 
 const file_outcry_v1_post_proto_rawDesc = "" +
 	"\n" +
-	"\x14outcry/v1/post.proto\x12\toutcry.v1\"\xbf\x03\n" +
+	"\x14outcry/v1/post.proto\x12\toutcry.v1\"\xbb\x04\n" +
 	"\x04Post\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.outcry.v1.Post.KindR\x04kind\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x0e\n" +
@@ -255,14 +316,19 @@ const file_outcry_v1_post_proto_rawDesc = "" +
 	" \x01(\tR\brepostOf\x12\x14\n" +
 	"\x05place\x18\v \x01(\tR\x05place\x12'\n" +
 	"\x0fauthor_verified\x18\f \x01(\bR\x0eauthorVerified\x12\x1a\n" +
-	"\brevision\x18\r \x01(\x03R\brevision\"g\n" +
+	"\brevision\x18\r \x01(\x03R\brevision\x12.\n" +
+	"\x06notice\x18< \x01(\x0e2\x16.outcry.v1.Post.NoticeR\x06notice\"g\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_UPSERT\x10\x01\x12\x0f\n" +
 	"\vKIND_DELETE\x10\x02\x12\x0e\n" +
 	"\n" +
 	"KIND_CLOCK\x10\x03\x12\x17\n" +
-	"\x13KIND_AUTHOR_REMOVED\x10\x04B'Z%outcry.dev/schemas/outcry/v1;outcryv1b\x06proto3"
+	"\x13KIND_AUTHOR_REMOVED\x10\x04\"J\n" +
+	"\x06Notice\x12\x16\n" +
+	"\x12NOTICE_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eNOTICE_PROBLEM\x10\x01\x12\x14\n" +
+	"\x10NOTICE_RECOVERED\x10\x02B'Z%outcry.dev/schemas/outcry/v1;outcryv1b\x06proto3"
 
 var (
 	file_outcry_v1_post_proto_rawDescOnce sync.Once
@@ -276,19 +342,21 @@ func file_outcry_v1_post_proto_rawDescGZIP() []byte {
 	return file_outcry_v1_post_proto_rawDescData
 }
 
-var file_outcry_v1_post_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_outcry_v1_post_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_outcry_v1_post_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_outcry_v1_post_proto_goTypes = []any{
-	(Post_Kind)(0), // 0: outcry.v1.Post.Kind
-	(*Post)(nil),   // 1: outcry.v1.Post
+	(Post_Kind)(0),   // 0: outcry.v1.Post.Kind
+	(Post_Notice)(0), // 1: outcry.v1.Post.Notice
+	(*Post)(nil),     // 2: outcry.v1.Post
 }
 var file_outcry_v1_post_proto_depIdxs = []int32{
 	0, // 0: outcry.v1.Post.kind:type_name -> outcry.v1.Post.Kind
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	1, // 1: outcry.v1.Post.notice:type_name -> outcry.v1.Post.Notice
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_outcry_v1_post_proto_init() }
@@ -301,7 +369,7 @@ func file_outcry_v1_post_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outcry_v1_post_proto_rawDesc), len(file_outcry_v1_post_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   1,
 			NumExtensions: 0,
 			NumServices:   0,
