@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"outcry.dev/services/ingest/jetstream"
+	"outcry.dev/services/ingest/mastodon"
 	"outcry.dev/services/ingest/source"
+	"outcry.dev/services/ingest/statuspage"
 )
 
 // Config of the stage.
@@ -16,14 +18,16 @@ type Config struct {
 	BatchWait         time.Duration `koanf:"batch_wait" doc:"How long a post may wait for others."`
 
 	// A connector is registered by its section here, its default below, and its line in connectors.
-	Jetstream jetstream.Config `koanf:"jetstream" doc:"Bluesky, through Jetstream."`
+	Jetstream  jetstream.Config  `koanf:"jetstream" doc:"Bluesky, through Jetstream."`
+	Mastodon   mastodon.Config   `koanf:"mastodon" doc:"Mastodon servers, and others that speak its API."`
+	StatusPage statuspage.Config `koanf:"statuspage" doc:"Operators' status pages: the official word."`
 }
 
 // DefaultConfig returns what fits one machine.
 func DefaultConfig() Config {
 	return Config{
 		MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond,
-		Jetstream: jetstream.DefaultConfig(),
+		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
 	}
 }
 
@@ -31,6 +35,8 @@ func DefaultConfig() Config {
 func (c Config) connectors() []source.Connector {
 	return []source.Connector{
 		c.Jetstream,
+		c.Mastodon,
+		c.StatusPage,
 	}
 }
 

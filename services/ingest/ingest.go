@@ -202,7 +202,7 @@ func (s *Stage) take(l *listener, e source.Event) {
 		m.Reset()
 		m.Kind, m.Source, m.Id, m.Author = outcryv1.Post_KIND_UPSERT, p.Source, p.ID, s.hasher.Hash(p.Source, p.Author)
 		m.TimeUs, m.Text, m.Lang, m.Url, m.ReplyTo, m.RepostOf = p.CreatedAt.UnixMicro(), p.Text, p.Lang, p.URL, p.ReplyTo, p.RepostOf
-		m.Place, m.AuthorVerified, m.Revision = p.Place, p.AuthorVerified, e.Revision
+		m.Place, m.AuthorVerified, m.Revision, m.Notice = p.Place, p.AuthorVerified, e.Revision, outcryv1.Post_Notice(p.Notice)
 		s.put(p, m)
 	case source.Delete:
 		s.counts.Deletes++
