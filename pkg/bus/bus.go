@@ -36,9 +36,9 @@ const AnyPartition = -1
 type Topic struct {
 	Name       string
 	Partitions int
-	// Compacted topics keep the last value of each key; others keep all for Retention.
+	// Compacted topics keep the last value of each key, for Retention where that is set; others keep all for Retention.
 	Compacted bool
-	// Retention is how long records are kept; 0 leaves it to the brokers.
+	// Retention is how long records are kept; 0 leaves it to the brokers, or to compaction alone.
 	Retention time.Duration
 }
 
@@ -69,7 +69,10 @@ func (b *Bus) EnsureTopics(ctx context.Context, topics ...Topic) error {
 	req := &kafka.CreateTopicsRequest{}
 	for _, t := range topics {
 		c := kafka.TopicConfig{Topic: b.cfg.Prefix + t.Name, NumPartitions: t.Partitions, ReplicationFactor: -1}
-		if t.Compacted {
+		switch {
+		case t.Compacted && t.Retention > 0:
+			c.ConfigEntries = append(c.ConfigEntries, kafka.ConfigEntry{ConfigName: "cleanup.policy", ConfigValue: "compact,delete"})
+		case t.Compacted:
 			c.ConfigEntries = append(c.ConfigEntries, kafka.ConfigEntry{ConfigName: "cleanup.policy", ConfigValue: "compact"})
 		}
 		if t.Retention > 0 {

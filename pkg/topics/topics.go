@@ -15,7 +15,12 @@ const (
 	Mentions  = "mentions.v1"
 	Incidents = "incidents.v1"
 	Dead      = "dead.v1"
+	// Sources holds cursors and states of the sources: whoever owns a partition of it runs the sources whose names belong there.
+	Sources = "sources.v1"
 )
+
+// sourcePartitions is among how many processes sources can be shared.
+const sourcePartitions = 8
 
 // DefaultPartitions of posts.v1 and mentions.v1: enough for two cores to share, few enough for progress to stay cheap.
 const DefaultPartitions = 2
@@ -30,6 +35,7 @@ func All(partitions int) []bus.Topic {
 		{Name: Mentions, Partitions: partitions, Retention: Retention},
 		{Name: Incidents, Partitions: 1, Compacted: true},
 		{Name: Dead, Partitions: 1, Retention: Retention},
+		{Name: Sources, Partitions: sourcePartitions, Compacted: true, Retention: 365 * 24 * time.Hour},
 	}
 }
 

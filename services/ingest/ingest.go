@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,8 +45,11 @@ type Stage struct {
 	sources []*listener
 	metrics *metrics
 
-	posts, dead *bus.Producer
-	hasher      *post.AuthorHasher
+	posts, dead, states *bus.Producer
+	hasher              *post.AuthorHasher
+	owner               string
+	owned               atomic.Int32 // partitions of sources.v1 with sources in them
+	full                chan batch   // one being written, the next being filled
 
 	mu      sync.Mutex // guards what follows
 	counts  Counts
@@ -57,13 +61,20 @@ type Stage struct {
 // batch is what is written at once.
 type batch struct {
 	posts, dead []bus.Message
+	marks       []mark
 	memory      []byte // the rest of the piece in which values are encoded
 }
 
 // pieceBytes is how much memory is taken at once for values.
 const pieceBytes = 256 << 10
 
-func (b *batch) empty() bool { return len(b.posts) == 0 && len(b.dead) == 0 }
+// mark is a cursor that is safe once its batch is.
+type mark struct {
+	listener *listener
+	cursor   string
+}
+
+func (b *batch) empty() bool { return len(b.posts) == 0 && len(b.dead) == 0 && len(b.marks) == 0 }
 
 // encode cannot fail: the messages hold valid UTF-8, which post.Validate has seen to, and known enums.
 func (b *batch) encode(m proto.Message) []byte {
@@ -82,10 +93,11 @@ func (b *batch) encode(m proto.Message) []byte {
 
 // New returns a stage that remembers its parts.
 func New(cfg Config, deps Deps, sources ...source.Source) *Stage {
-	s := &Stage{cfg: cfg, deps: deps, metrics: newMetrics(deps.Metrics)}
+	s := &Stage{cfg: cfg, deps: deps, owner: owner(), full: make(chan batch, 2)}
 	for _, src := range sources {
 		s.sources = append(s.sources, newListener(s, src))
 	}
+	s.metrics = newMetrics(deps.Metrics, s.sources)
 	return s
 }
 
@@ -96,7 +108,7 @@ func (s *Stage) Counts() Counts {
 	return s.counts
 }
 
-// Run works until the source is exhausted and everything is acknowledged, or ctx ends.
+// Run works until ctx ends, or, where the sources are recordings, until they are exhausted and everything is acknowledged.
 func (s *Stage) Run(ctx context.Context) error {
 	var err error
 	if s.posts, err = s.deps.Bus.Producer(ctx, topics.Posts); err != nil {
@@ -105,52 +117,35 @@ func (s *Stage) Run(ctx context.Context) error {
 	if s.dead, err = s.deps.Bus.Producer(ctx, topics.Dead); err != nil {
 		return err
 	}
+	if s.states, err = s.deps.Bus.Producer(ctx, topics.Sources); err != nil {
+		return err
+	}
 	s.hasher = post.NewAuthorHasher(s.deps.AuthorKey)
 
 	g, ctx := errgroup.WithContext(ctx)
-	full := make(chan batch, 2) // one being written, the next being filled
+	// What is live when ctx ends is still written, and its cursor stored; a recording is read again anyway.
+	writing, stop := context.WithCancel(ctx)
+	if s.deps.Live {
+		writing, stop = context.WithCancel(context.WithoutCancel(ctx))
+		defer context.AfterFunc(ctx, func() { time.AfterFunc(partingTime, stop) })()
+	}
+	defer stop()
 	g.Go(func() error {
-		for b := range full {
-			if err := s.write(ctx, b); err != nil {
+		defer stop()
+		for b := range s.full {
+			if err := s.write(writing, b); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	g.Go(func() error {
-		defer close(full)
-		send := func() error {
-			if s.pending.empty() {
-				return nil
-			}
-			b := s.pending
-			s.pending = batch{posts: make([]bus.Message, 0, len(b.posts))}
-			select {
-			case full <- b:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		stopped := make(chan struct{})
+		defer close(s.full)
+		listened := make(chan struct{})
 		var ticking sync.WaitGroup
-		ticking.Go(func() { s.tick(ctx, stopped, send) })
-		listening, listenCtx := errgroup.WithContext(ctx)
-		for _, l := range s.sources {
-			listening.Go(func() error {
-				return l.listen(listenCtx, func(e source.Event) error {
-					s.mu.Lock()
-					defer s.mu.Unlock()
-					s.take(l, e)
-					if len(s.pending.posts)+len(s.pending.dead) < s.cfg.BatchPosts {
-						return nil
-					}
-					return send()
-				})
-			})
-		}
-		err := listening.Wait()
-		close(stopped)
+		ticking.Go(func() { s.tick(writing, listened) })
+		err := s.listen(ctx)
+		close(listened)
 		ticking.Wait()
 		if err != nil {
 			return err
@@ -161,7 +156,7 @@ func (s *Stage) Run(ctx context.Context) error {
 			// The recording is over: everything up to its last post may be decided.
 			s.clock(s.counts.Newest.Add(detect.Step))
 		}
-		return send()
+		return s.send(writing)
 	})
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("ingest: %w", err)
@@ -169,8 +164,44 @@ func (s *Stage) Run(ctx context.Context) error {
 	return nil
 }
 
+// listen runs the sources: recordings all at once, to their end; live ones as far as they are not running elsewhere.
+func (s *Stage) listen(ctx context.Context) error {
+	if s.deps.Live {
+		return s.deps.Bus.Consume(ctx, bus.GroupConfig{Group: Group, Topic: topics.Sources}, s.own)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, l := range s.sources {
+		g.Go(func() error { return l.listen(ctx, s.emitter(ctx, l)) })
+	}
+	return g.Wait()
+}
+
+// send hands what is pending to be written, together with the cursors that it leads to. With mu held. Where ctx ends first, it stays pending.
+func (s *Stage) send(ctx context.Context) error {
+	b := s.pending
+	b.marks = nil
+	for _, l := range s.sources {
+		if l.cursor != l.sent {
+			b.marks = append(b.marks, mark{l, l.cursor})
+		}
+	}
+	if b.empty() {
+		return nil
+	}
+	select {
+	case s.full <- b:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for _, m := range b.marks {
+		m.listener.sent = m.cursor
+	}
+	s.pending = batch{posts: make([]bus.Message, 0, len(b.posts))}
+	return nil
+}
+
 // tick sends what has waited long enough, and moves a live source's clock on.
-func (s *Stage) tick(ctx context.Context, stopped <-chan struct{}, send func() error) {
+func (s *Stage) tick(ctx context.Context, stopped <-chan struct{}) {
 	t := time.NewTicker(s.cfg.BatchWait)
 	defer t.Stop()
 	for {
@@ -181,10 +212,10 @@ func (s *Stage) tick(ctx context.Context, stopped <-chan struct{}, send func() e
 			return
 		case now := <-t.C:
 			s.mu.Lock()
-			if s.deps.Live {
+			if s.deps.Live && s.owned.Load() > 0 {
 				s.clock(now.Add(-s.cfg.MaxOutOfOrderness))
 			}
-			_ = send() // its error is ctx's, which ends the source too
+			_ = s.send(ctx) // its error is ctx's, which ends everything
 			s.mu.Unlock()
 		}
 	}
@@ -196,7 +227,6 @@ func (s *Stage) take(l *listener, e source.Event) {
 	switch e.Kind {
 	case source.Upsert:
 		s.counts.Posts++
-		s.metrics.upserts.Inc()
 		s.advance(e.Post.CreatedAt)
 		p, m := &e.Post, &s.post
 		m.Reset()
@@ -206,7 +236,6 @@ func (s *Stage) take(l *listener, e source.Event) {
 		s.put(p, m)
 	case source.Delete:
 		s.counts.Deletes++
-		s.metrics.deletes.Inc()
 		at := e.Post.CreatedAt
 		if at.IsZero() {
 			at = s.counts.Newest
@@ -214,14 +243,12 @@ func (s *Stage) take(l *listener, e source.Event) {
 		s.put(&e.Post, &outcryv1.Post{Kind: outcryv1.Post_KIND_DELETE, Source: e.Post.Source, Id: e.Post.ID, TimeUs: max(0, at.UnixMicro())})
 	case source.RemoveAuthor:
 		s.counts.Deletes++
-		s.metrics.deletes.Inc()
 		s.removeAuthor(&e.Post)
 	case source.Clock:
 		s.clock(e.Post.CreatedAt)
 	case source.Mark:
 	case source.Unreadable:
 		s.counts.Unreadable++
-		s.metrics.unreadable.Inc()
 		level := slog.LevelWarn
 		if s.counts.Unreadable > loggedFaults {
 			level = slog.LevelDebug // dead.v1 has them all
@@ -279,7 +306,13 @@ func (s *Stage) write(ctx context.Context, b batch) error {
 			return err
 		}
 	}
-	return s.posts.Write(ctx, b.posts...)
+	if err := s.posts.Write(ctx, b.posts...); err != nil {
+		return err
+	}
+	for _, m := range b.marks {
+		m.listener.stored.Store(&m.cursor)
+	}
+	return nil
 }
 
 // loggedFaults is how many unreadable posts are logged one by one.

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"outcry.dev/services/ingest/polite"
@@ -15,7 +16,20 @@ type listener struct {
 	source source.Source
 	status *source.Status
 	log    *slog.Logger
-	cursor string // of the last event, guarded by Stage.mu
+	told   source.Snapshot // what sources.v1 has
+
+	// Guarded by Stage.mu: the cursor of the last event taken, and of the last one handed to be written.
+	cursor, sent string
+	// stored is the cursor of the last one acknowledged. Not under Stage.mu, which is held while the writer is waited for.
+	stored atomic.Pointer[string]
+}
+
+// restore takes over from whoever ran the source before.
+func (l *listener) restore(cursor string) {
+	l.stage.mu.Lock()
+	defer l.stage.mu.Unlock()
+	l.cursor, l.sent = cursor, cursor
+	l.stored.Store(&cursor)
 }
 
 func newListener(s *Stage, src source.Source) *listener {

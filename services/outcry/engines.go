@@ -49,6 +49,11 @@ func (a *app) startEngines(ctx context.Context, cfg Config, log *slog.Logger) (_
 		}
 		e.closed = append(e.closed, b.Close)
 		e.kafka.Brokers = b.Addrs()
+		remove, err := announceBroker(cfg, b.Addrs()[0])
+		if err != nil {
+			return nil, err
+		}
+		e.closed = append(e.closed, remove)
 	}
 	e.click = clickhouseConfig(cfg)
 	if cfg.ClickHouse.Address == "" {

@@ -29,6 +29,7 @@ func (a *app) root() *cli.Command {
 		}},
 		{"One stage or the engines by themselves", a.stageCommands()},
 		{"Look after it", []*cli.Command{
+			a.sourcesCommand(),
 			a.queryCommand(),
 			a.incidentsCommand(),
 			a.doctorCommand(),

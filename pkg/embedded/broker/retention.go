@@ -147,7 +147,7 @@ func (t *trimmer) compacted(ctx context.Context, topics map[string]bool) (map[st
 	compacted := map[string]bool{}
 	for _, resource := range response.Resources {
 		for _, config := range resource.Configs {
-			if config.Name == policy && config.Value != nil && *config.Value != "delete" {
+			if config.Name == policy && config.Value != nil && *config.Value == "compact" {
 				compacted[resource.ResourceName] = true
 			}
 		}

@@ -55,6 +55,14 @@ type Snapshot struct {
 	Cursor string
 }
 
+// Lag is how much later than its own time the latest event came; 0 where none has come.
+func (n Snapshot) Lag() time.Duration {
+	if n.EventTime.IsZero() {
+		return 0
+	}
+	return max(0, n.LastEvent.Sub(n.EventTime))
+}
+
 // Connected says that the connection stands. Peer says to whom, without secrets.
 func (s *Status) Connected(peer string) {
 	s.change(func(n *Snapshot) { n.setState(Live, time.Now()); n.Peer = peer })
