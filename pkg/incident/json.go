@@ -40,6 +40,7 @@ type line struct {
 	RootConfidence float64          `json:"root_confidence,omitempty"`
 	RootReasons    []string         `json:"root_reasons,omitempty"`
 	Verdicts       []word           `json:"verdicts,omitempty"`
+	Test           bool             `json:"test,omitempty"`
 }
 
 type word struct {
@@ -69,7 +70,7 @@ func JSON(i *outcryv1.Incident) ([]byte, error) {
 		ResolvedAt: moment(i.ResolvedAtUs), OfficialAt: moment(i.OfficialAtUs),
 		People: i.People, PeakPerMinute: i.PeakPerMinute, ExpectedPerMinute: i.ExpectedPerMinute,
 		Symptoms: map[string]int64{}, Root: i.Root, Consequences: append([]string{}, i.Consequences...),
-		Confidence: i.Confidence, Explanation: i.Explanation, Evidence: []post{},
+		Confidence: i.Confidence, Explanation: i.Explanation, Evidence: []post{}, Test: i.Test,
 	}
 	l.Places, l.Languages, l.Sources = byName(i.Places), byName(i.Languages), byName(i.Sources)
 	l.Reopened, l.Coordinated = i.Reopened, i.Coordinated

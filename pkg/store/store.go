@@ -109,7 +109,8 @@ func (s *Store) goose(ctx context.Context, f func(*goose.Provider) error) error 
 		return err
 	}
 	db := clickhouse.OpenDB(s.cfg.options())
-	provider, err := goose.NewProvider(goose.DialectClickHouse, db, migrations.Migrations, goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(goose.DialectClickHouse, db, migrations.Migrations, goose.WithDisableGlobalRegistry(true),
+		goose.WithAllowOutofOrder(true)) // numbers are given out in ranges: a lower one can come later
 	if err != nil {
 		return errors.Join(fmt.Errorf("read migrations: %w", err), db.Close())
 	}

@@ -128,7 +128,7 @@ func change(t *testing.T, line string) string {
 func start(t *testing.T, b *bus.Bus, cfg alerter.Config, out io.Writer) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	a := alerter.New(cfg, alerter.Deps{Bus: b, Out: out, Metrics: prometheus.NewRegistry(), Log: quiet})
+	a := alerter.New(cfg, alerter.Deps{Bus: b, DataDir: t.TempDir(), Out: out, Metrics: prometheus.NewRegistry(), Log: quiet})
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	var once sync.Once
@@ -246,7 +246,7 @@ func TestUnreadableRecordsGoToTheDeadLetters(t *testing.T) {
 
 func TestAClosedStandardOutputEndsTheAlerter(t *testing.T) {
 	b, out := kafka(t), &lines{fail: errors.New("broken pipe")}
-	a := alerter.New(stdout(), alerter.Deps{Bus: b, Out: out, Metrics: prometheus.NewRegistry(), Log: quiet})
+	a := alerter.New(stdout(), alerter.Deps{Bus: b, DataDir: t.TempDir(), Out: out, Metrics: prometheus.NewRegistry(), Log: quiet})
 	write(t, b, message(t, incident("a", 1)))
 	if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "broken pipe") {
 		t.Errorf("got %v", err)
@@ -303,7 +303,7 @@ func (s *sink) taken() (bodies, ids []string) {
 
 func webhook(url string) alerter.Config {
 	cfg := alerter.DefaultConfig()
-	cfg.Webhook.URL = url
+	cfg.Webhook.URL, cfg.Webhook.AllowPrivate = url, true
 	return cfg
 }
 

@@ -8,14 +8,20 @@ const (
 	outcomeDuplicate  = "duplicate"  // delivered before
 	outcomeUnreadable = "unreadable" // to dead.v1
 	outcomeRefused    = "refused"    // the webhook will not take it
+	outcomeDisabled   = "disabled"   // the webhook has gone (410)
 	outcomeGivenUp    = "given_up"   // the webhook failed for too long
 )
 
 type metrics struct {
-	changes  *prometheus.CounterVec
-	attempts *prometheus.CounterVec
-	seconds  prometheus.Histogram
-	pending  prometheus.Gauge
+	changes    *prometheus.CounterVec
+	attempts   *prometheus.CounterVec
+	seconds    prometheus.Histogram
+	pending    prometheus.Gauge
+	firing     prometheus.Gauge
+	posts      *prometheus.CounterVec
+	reconciled prometheus.Counter
+	notified   *prometheus.CounterVec
+	unlogged   prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -33,7 +39,22 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "outcry_alerter_webhook_pending", Help: "Changes that wait for the webhook.",
 		}),
+		firing: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "outcry_alerter_alerts_firing", Help: "Incidents whose alert fires.",
+		}),
+		posts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "outcry_alerter_alertmanager_requests_total", Help: "Requests to the members of alerter.alertmanagers by result: ok or failed.",
+		}, []string{"result"}),
+		reconciled: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "outcry_alerter_reconciled_total", Help: "Revisions of incidents that came from ClickHouse before they came from incidents.v1.",
+		}),
+		notified: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "outcry_alerter_notifications_total", Help: "Requests of Alertmanager's engine to receivers by result: ok, retry or failed.",
+		}, []string{"result"}),
+		unlogged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "outcry_alerter_deliveries_unlogged_total", Help: "Deliveries that did not get into the delivery log in ClickHouse.",
+		}),
 	}
-	r.MustRegister(m.changes, m.attempts, m.seconds, m.pending)
+	r.MustRegister(m.changes, m.attempts, m.seconds, m.pending, m.firing, m.posts, m.reconciled, m.notified, m.unlogged)
 	return m
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"outcry.dev/pkg/bus"
@@ -22,6 +23,7 @@ type partition struct {
 	claim *bus.Claim
 	dead  *bus.Producer
 	hook  *webhook // nil without one
+	pages *pages   // nil where nobody is paged
 
 	// seen is the highest revision of each incident that was taken on.
 	seen map[string]int64
@@ -33,34 +35,43 @@ type partition struct {
 	mu      sync.Mutex
 	pending map[int64]struct{} // offsets of changes that the webhook has not taken yet
 	queues  map[string][]change
-	done    chan struct{} // has a token when something left pending
+	known   map[string]bool // incidents on the topic
+	done    chan struct{}   // has a token when something left pending
 }
 
 // change is one change of an incident on its way to the webhook.
 type change struct {
-	offset int64
-	id     string // of the request
-	body   []byte
+	offset   int64
+	id       string // of the request
+	body     []byte
+	incident *outcryv1.Incident
 }
 
 func newPartition(a *Alerter, claim *bus.Claim, dead *bus.Producer, hook *webhook) *partition {
 	return &partition{Alerter: a, claim: claim, dead: dead, hook: hook, seen: map[string]int64{}, pending: map[int64]struct{}{},
-		queues: map[string][]change{}, done: make(chan struct{}, 1), committed: claim.Committed}
+		queues: map[string][]change{}, known: map[string]bool{}, done: make(chan struct{}, 1), committed: claim.Committed}
 }
 
 func (p *partition) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	err := p.consume(ctx)
-	cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	end, err := p.remember(ctx)
+	if err != nil {
+		return err
+	}
+	if p.pages != nil {
+		if err := p.pages.start(ctx, p.cfg.ReconcileEvery, p.knows); err != nil {
+			return err
+		}
+		g.Go(func() error { return p.follow(ctx, end) })
+	}
+	g.Go(func() error { return p.consume(ctx) })
+	err = g.Wait()
 	p.senders.Wait()
 	p.commit()
 	return err
 }
 
 func (p *partition) consume(ctx context.Context) error {
-	if err := p.remember(ctx); err != nil {
-		return err
-	}
 	for {
 		msgs, err := p.claim.Fetch(ctx)
 		if err != nil {
@@ -76,26 +87,75 @@ func (p *partition) consume(ctx context.Context) error {
 	}
 }
 
-// remember reads what was committed before, to know it again should it be written once more.
-func (p *partition) remember(ctx context.Context) error {
-	if p.claim.Committed <= 0 {
-		return nil
-	}
-	if err := p.claim.Seek(ctx, -1); err != nil {
+// follow pages from an offset on. It reads by itself, so that neither a webhook that fails for hours nor a full standard output keeps
+// anybody from being paged. It commits nothing: after a restart everything is read again.
+func (p *partition) follow(ctx context.Context, from int64) error {
+	r, err := p.deps.Bus.Reader(ctx, topics.Incidents, p.claim.Partition, from)
+	if err != nil {
 		return err
 	}
-	for p.claim.Offset() < p.claim.Committed && p.claim.Lag() > 0 {
-		msgs, err := p.claim.Fetch(ctx)
+	defer r.Close()
+	for {
+		msgs, err := r.Fetch(ctx)
 		if err != nil {
 			return err
 		}
+		var incidents []*outcryv1.Incident
+		for m := range msgs {
+			if i, err := read(&msgs[m]); err == nil && i != nil { // consume says what cannot be read
+				p.know(i.GetId())
+				incidents = append(incidents, i)
+			}
+		}
+		if err := p.pages.take(ctx, incidents...); err != nil {
+			return err
+		}
+	}
+}
+
+// remember reads what was committed before, to know it again should it be written once more. Where somebody is paged it reads on to the
+// end, so that all alerts are known before the first page: a root keeps its consequences quiet. It returns the offset behind what it read.
+func (p *partition) remember(ctx context.Context) (end int64, err error) {
+	if p.claim.Committed <= 0 && p.pages == nil {
+		return 0, nil
+	}
+	if err := p.claim.Seek(ctx, -1); err != nil {
+		return 0, err
+	}
+	for p.claim.Lag() > 0 && (p.pages != nil || p.claim.Offset() < p.claim.Committed) {
+		msgs, err := p.claim.Fetch(ctx)
+		if err != nil {
+			return 0, err
+		}
 		for _, m := range msgs {
-			if i, err := read(&m); err == nil && i != nil && m.Offset < p.claim.Committed {
+			i, err := read(&m)
+			if err != nil || i == nil {
+				continue // consume says so
+			}
+			if m.Offset < p.claim.Committed {
 				p.seen[i.GetId()] = max(p.seen[i.GetId()], i.GetRevision())
+			}
+			p.know(i.GetId())
+			if p.pages != nil {
+				p.pages.learn(i)
 			}
 		}
 	}
-	return p.claim.Seek(ctx, p.claim.Committed)
+	end = p.claim.Offset()
+	return end, p.claim.Seek(ctx, p.claim.Committed)
+}
+
+func (p *partition) know(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known[id] = true
+}
+
+// knows says whether an incident has been seen on the topic. Safe for concurrent use.
+func (p *partition) knows(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.known[id]
 }
 
 // read returns nil without an error for a tombstone.
@@ -139,7 +199,7 @@ func (p *partition) handle(ctx context.Context, m *bus.Message) error {
 		p.metrics.changes.WithLabelValues(outcomeDelivered).Inc()
 		return nil
 	}
-	return p.enqueue(ctx, i.GetId(), change{offset: m.Offset, id: fmt.Sprintf("%s.%d", i.GetId(), i.GetRevision()), body: line})
+	return p.enqueue(ctx, i.GetId(), change{offset: m.Offset, id: fmt.Sprintf("%s.%d", i.GetId(), i.GetRevision()), body: line, incident: i})
 }
 
 // bury writes what cannot be read to dead.v1.
@@ -195,10 +255,12 @@ func (p *partition) deliver(ctx context.Context, incident string) {
 		c := queue[0]
 		p.mu.Unlock()
 
-		err := p.hook.send(ctx, c.id, c.body)
+		err := p.hook.send(ctx, c)
 		outcome := outcomeDelivered
 		switch {
 		case err == nil:
+		case errors.Is(err, errGone):
+			outcome = outcomeDisabled
 		case errors.Is(err, errRefused):
 			outcome = outcomeRefused
 		case ctx.Err() != nil:
@@ -206,7 +268,7 @@ func (p *partition) deliver(ctx context.Context, incident string) {
 		default:
 			outcome = outcomeGivenUp
 		}
-		if err != nil {
+		if err != nil && outcome != outcomeDisabled {
 			p.deps.Log.Error("change of an incident did not reach the webhook", "change", c.id, "error", err)
 		}
 		p.metrics.changes.WithLabelValues(outcome).Inc()

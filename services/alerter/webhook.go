@@ -16,6 +16,9 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"outcry.dev/pkg/store"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
 const (
@@ -29,30 +32,42 @@ const (
 // webhook sends signed requests. Safe for concurrent use.
 type webhook struct {
 	cfg     Webhook
-	signer  *standardwebhooks.Webhook // nil without a secret
+	host    string
+	signers []*standardwebhooks.Webhook // none without a secret
 	client  *http.Client
 	metrics *metrics
+	logged  *deliveries
+	gone    goneMark
 	log     *slog.Logger
 	first   time.Duration // until the first repetition, before jitter
 	slots   chan struct{} // one for each request under way
 }
 
-func newWebhook(cfg Webhook, m *metrics, log *slog.Logger) (*webhook, error) {
-	w := &webhook{cfg: cfg, metrics: m, log: log, first: time.Second, slots: make(chan struct{}, maxRequests)}
-	if cfg.Secret != "" {
-		signer, err := standardwebhooks.NewWebhook(cfg.Secret.Reveal())
+func newWebhook(cfg Webhook, dataDir string, m *metrics, logged *deliveries, log *slog.Logger) (*webhook, error) {
+	w := &webhook{cfg: cfg, metrics: m, logged: logged, gone: markOf(cfg, dataDir), log: log, first: time.Second, slots: make(chan struct{}, maxRequests)}
+	if u, err := url.Parse(cfg.URL); err == nil {
+		w.host = u.Host
+	}
+	for _, secret := range cfg.secrets() {
+		signer, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
 			return nil, errors.New("webhook.secret is not base64")
 		}
-		w.signer = signer
+		w.signers = append(w.signers, signer)
+	}
+	dialer := &net.Dialer{Timeout: cfg.Timeout}
+	proxy := http.ProxyFromEnvironment
+	if !cfg.AllowPrivate {
+		dialer.ControlContext = refusePrivate
+		proxy = nil // it would resolve names where the guard does not see it
 	}
 	w.client = &http.Client{
 		Timeout: cfg.Timeout,
 		// The answer to a redirect is an answer like any other.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
+			Proxy:                  proxy,
+			DialContext:            dialer.DialContext,
 			TLSHandshakeTimeout:    cfg.Timeout,
 			ForceAttemptHTTP2:      true,
 			MaxIdleConnsPerHost:    maxRequests,
@@ -65,23 +80,36 @@ func newWebhook(cfg Webhook, m *metrics, log *slog.Logger) (*webhook, error) {
 
 func (w *webhook) close() { w.client.CloseIdleConnections() }
 
-// errRefused marks an answer after which sending again is of no use.
-var errRefused = errors.New("the receiver refused it")
+var (
+	// errRefused marks an answer after which sending again is of no use.
+	errRefused = errors.New("the receiver refused it")
+	// errGone marks a receiver that wants nothing any more.
+	errGone = errors.New("the receiver has gone (410): nothing is sent until webhook.url changes or `outcry alerts enable` is run")
+)
 
-// send returns nil once the receiver has taken the body. Faults that waiting can mend are waited for with growing, jittered pauses, for
+// send returns nil once the receiver has taken the change. Faults that waiting can mend are waited for with growing, jittered pauses, for
 // as long as the configuration says. A receiver knows repetitions by the id.
-func (w *webhook) send(ctx context.Context, id string, body []byte) error {
+func (w *webhook) send(ctx context.Context, c change) error {
+	if w.gone.set() {
+		w.record(c, 0, time.Now(), 0, "disabled", errGone)
+		return errGone
+	}
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.Multiplier, pauses.MaxInterval = w.first, 2, 5*time.Minute
+	attempts := uint32(0)
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		return struct{}{}, w.attempt(ctx, id, body)
+		attempts++
+		return struct{}{}, w.attempt(ctx, c, attempts)
 	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(w.cfg.GiveUpAfter), backoff.WithNotify(func(err error, pause time.Duration) {
-		w.log.Warn("webhook failed; trying again", "change", id, "in", pause.Round(time.Millisecond), "error", err)
+		w.log.Warn("webhook failed; trying again", "change", c.id, "in", pause.Round(time.Millisecond), "error", err)
 	}))
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errRefused) && !errors.Is(err, errGone) {
+		w.record(c, attempts, time.Now(), 0, "given_up", err)
+	}
 	return err
 }
 
-func (w *webhook) attempt(ctx context.Context, id string, body []byte) error {
+func (w *webhook) attempt(ctx context.Context, c change, number uint32) error {
 	// The slot is given back between attempts, so that an incident that fails for hours holds nobody up.
 	select {
 	case w.slots <- struct{}{}:
@@ -90,17 +118,40 @@ func (w *webhook) attempt(ctx context.Context, id string, body []byte) error {
 		return ctx.Err()
 	}
 	start := time.Now()
-	err := w.request(ctx, id, start, body)
-	w.metrics.seconds.Observe(time.Since(start).Seconds())
-	result := "retry"
+	err := w.request(ctx, c.id, start, c.body)
+	took := time.Since(start)
+	w.metrics.seconds.Observe(took.Seconds())
+	result, row := "retry", "retry"
 	switch {
 	case err == nil:
-		result = "ok"
+		result, row = "ok", "ok"
+	case errors.Is(err, errGone):
+		result, row = "final", "disabled"
+		if err := w.gone.put(); err != nil {
+			w.log.Error("cannot keep that the webhook has gone", "error", err)
+		}
+		w.log.Error("the webhook is disabled: its receiver has gone (410)", "host", w.host)
 	case errors.Is(err, errRefused):
-		result = "final"
+		result, row = "final", "refused"
 	}
 	w.metrics.attempts.WithLabelValues(result).Inc()
+	w.record(c, number, start, took, row, err)
 	return err
+}
+
+// record puts an attempt in the delivery log.
+func (w *webhook) record(c change, attempt uint32, at time.Time, took time.Duration, result string, err error) {
+	row := store.Delivery{Time: at, Channel: channelWebhook, Receiver: w.host, Integration: channelWebhook, Delivery: c.id, Attempt: attempt,
+		Result: result, Took: took, Incident: c.incident.GetId(), Service: c.incident.GetService(), Revision: uint64(c.incident.GetRevision()),
+		Firing: open(c.incident), Test: c.incident.GetTest()}
+	if err != nil {
+		row.Error = err.Error()
+	}
+	w.logged.add(row)
+}
+
+func open(i *outcryv1.Incident) bool {
+	return i.GetState() != outcryv1.Incident_STATE_RESOLVED && i.GetState() != outcryv1.Incident_STATE_DISMISSED
 }
 
 func (w *webhook) request(ctx context.Context, id string, now time.Time, body []byte) error {
@@ -115,14 +166,21 @@ func (w *webhook) request(ctx context.Context, id string, now time.Time, body []
 	req.Header.Set("User-Agent", "outcry")
 	req.Header.Set(standardwebhooks.HeaderWebhookID, id)
 	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
-	if w.signer != nil {
-		signature, err := w.signer.Sign(id, now, body)
+	var signatures []string // of every secret, so that either side can change to another when it likes
+	for _, s := range w.signers {
+		signature, err := s.Sign(id, now, body)
 		if err != nil {
 			return backoff.Permanent(fmt.Errorf("%w: sign: %w", errRefused, err))
 		}
-		req.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
+		signatures = append(signatures, signature)
+	}
+	if len(signatures) > 0 {
+		req.Header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
 	}
 	resp, err := w.client.Do(req)
+	if errors.Is(err, errPrivate) {
+		return backoff.Permanent(fmt.Errorf("%w: %w", errRefused, redacted(err)))
+	}
 	if err != nil {
 		return redacted(err)
 	}
@@ -139,6 +197,8 @@ func judge(resp *http.Response, answer []byte, now time.Time) error {
 	}
 	err := fmt.Errorf("status %d%s", status, excerpt(answer))
 	switch {
+	case status == http.StatusGone:
+		return backoff.Permanent(errGone)
 	case status >= 300 && status < 400:
 		return backoff.Permanent(fmt.Errorf("%w: it redirects (status %d), which is not followed: set webhook.url to where it leads", errRefused, status))
 	case status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests:

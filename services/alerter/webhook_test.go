@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -67,13 +70,18 @@ func hook(t *testing.T, cfg Webhook) *webhook {
 	if cfg.GiveUpAfter == 0 {
 		cfg.GiveUpAfter = time.Minute
 	}
-	w, err := newWebhook(cfg, newMetrics(prometheus.NewRegistry()), quiet)
+	m := newMetrics(prometheus.NewRegistry())
+	w, err := newWebhook(cfg, t.TempDir(), m, newDeliveries(nil, m, quiet), quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.first = time.Millisecond
 	t.Cleanup(w.close)
 	return w
+}
+
+func changeOf(id string, body []byte) change {
+	return change{id: id, body: body, incident: &outcryv1.Incident{Id: "a", Service: "skype", Revision: 1}}
 }
 
 func TestSendAgainUntilTaken(t *testing.T) {
@@ -90,8 +98,8 @@ func TestSendAgainUntilTaken(t *testing.T) {
 			panic(http.ErrAbortHandler) // cuts the connection
 		}
 	})
-	w := hook(t, Webhook{URL: rec.URL, Secret: secret})
-	if err := w.send(t.Context(), "skype-1.3", []byte(`{"id":"skype-1"}`)); err != nil {
+	w := hook(t, Webhook{AllowPrivate: true, URL: rec.URL, Secret: secret})
+	if err := w.send(t.Context(), changeOf("skype-1.3", []byte(`{"id":"skype-1"}`))); err != nil {
 		t.Fatal(err)
 	}
 	got := rec.got()
@@ -114,7 +122,7 @@ func TestSendAgainUntilTaken(t *testing.T) {
 
 func TestWithoutSecretNothingIsSigned(t *testing.T) {
 	rec := receive(t, func(int, http.ResponseWriter, *http.Request) {})
-	if err := hook(t, Webhook{URL: rec.URL}).send(t.Context(), "a.1", nil); err != nil {
+	if err := hook(t, Webhook{AllowPrivate: true, URL: rec.URL}).send(t.Context(), changeOf("a.1", nil)); err != nil {
 		t.Fatal(err)
 	}
 	if h := rec.got()[0].header; h.Get("webhook-id") != "a.1" || h.Get("webhook-timestamp") == "" || h.Get("webhook-signature") != "" {
@@ -127,7 +135,6 @@ func TestSomeAnswersAreFinal(t *testing.T) {
 	for name, answer := range map[string]func(w http.ResponseWriter){
 		"400": func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) },
 		"404": func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) },
-		"410": func(w http.ResponseWriter) { w.WriteHeader(http.StatusGone) },
 		"a redirect into the private network": func(w http.ResponseWriter) {
 			w.Header().Set("Location", private.URL)
 			w.WriteHeader(http.StatusTemporaryRedirect)
@@ -139,7 +146,7 @@ func TestSomeAnswersAreFinal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := receive(t, func(_ int, w http.ResponseWriter, _ *http.Request) { answer(w) })
-			err := hook(t, Webhook{URL: rec.URL}).send(t.Context(), "a.1", nil)
+			err := hook(t, Webhook{AllowPrivate: true, URL: rec.URL}).send(t.Context(), changeOf("a.1", nil))
 			if !errors.Is(err, errRefused) {
 				t.Errorf("got %v, want a refusal", err)
 			}
@@ -171,7 +178,7 @@ func TestGiantAnswerIsNotRead(t *testing.T) {
 		}
 		written <- sum
 	})
-	if err := hook(t, Webhook{URL: rec.URL}).send(t.Context(), "a.1", nil); err != nil {
+	if err := hook(t, Webhook{AllowPrivate: true, URL: rec.URL}).send(t.Context(), changeOf("a.1", nil)); err != nil {
 		t.Fatal(err)
 	}
 	if sum := <-written; sum >= giant {
@@ -190,8 +197,8 @@ func TestHangingReceiverIsGivenUp(t *testing.T) {
 		}
 	})
 	defer close(release)
-	w := hook(t, Webhook{URL: rec.URL, Timeout: 50 * time.Millisecond})
-	if err := w.send(t.Context(), "a.1", nil); err != nil {
+	w := hook(t, Webhook{AllowPrivate: true, URL: rec.URL, Timeout: 50 * time.Millisecond})
+	if err := w.send(t.Context(), changeOf("a.1", nil)); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(rec.got()); n < 2 {
@@ -216,13 +223,13 @@ func TestPauses(t *testing.T) {
 	run := func(t *testing.T, f func(n int) (*http.Response, error)) (times []time.Duration, err error) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
-			w := hook(t, Webhook{URL: "https://example.org/hook", GiveUpAfter: time.Hour})
+			w := hook(t, Webhook{AllowPrivate: true, URL: "https://example.org/hook", GiveUpAfter: time.Hour})
 			w.first = time.Second
 			w.client.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
 				times = append(times, time.Since(start))
 				return f(len(times) - 1)
 			})
-			err = w.send(t.Context(), "a.1", nil)
+			err = w.send(t.Context(), changeOf("a.1", nil))
 		})
 		return times, err
 	}
@@ -277,13 +284,13 @@ func TestEndOfContextEndsSending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
-		w := hook(t, Webhook{URL: "https://example.org/hook", GiveUpAfter: time.Hour, Timeout: time.Minute})
+		w := hook(t, Webhook{AllowPrivate: true, URL: "https://example.org/hook", GiveUpAfter: time.Hour, Timeout: time.Minute})
 		w.client.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})
 		start := time.Now()
-		if err := w.send(ctx, "a.1", nil); !errors.Is(err, context.DeadlineExceeded) {
+		if err := w.send(ctx, changeOf("a.1", nil)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		if took := time.Since(start); took < 10*time.Minute || took > 10*time.Minute+finishTime {
@@ -293,7 +300,7 @@ func TestEndOfContextEndsSending(t *testing.T) {
 }
 
 func TestErrorsDoNotHoldTheAddress(t *testing.T) {
-	w := hook(t, Webhook{URL: "http://127.0.0.1:1/services/T0001/s3cr3t"})
+	w := hook(t, Webhook{AllowPrivate: true, URL: "http://127.0.0.1:1/services/T0001/s3cr3t"})
 	err := w.request(t.Context(), "a.1", time.Now(), nil)
 	if err == nil || strings.Contains(err.Error(), "s3cr3t") {
 		t.Errorf("got %v", err)
@@ -327,13 +334,14 @@ func TestConfig(t *testing.T) {
 		t.Error(err)
 	}
 	for name, change := range map[string]func(*Webhook){
-		"url":           func(w *Webhook) { w.URL = "example.org" },
-		"url ":          func(w *Webhook) { w.URL = "https://user:s3cr3t@exa mple.org" },
-		"secret":        func(w *Webhook) { w.Secret = "s3cr3t!" },
-		"secret ":       func(w *Webhook) { w.Secret = "whsec_c2hvcnQ=" },
-		"secret  ":      func(w *Webhook) { w.Secret, w.URL = secret, "" },
-		"timeout":       func(w *Webhook) { w.Timeout = 0 },
-		"give_up_after": func(w *Webhook) { w.GiveUpAfter = 100 * time.Hour },
+		"url":             func(w *Webhook) { w.URL = "example.org" },
+		"url ":            func(w *Webhook) { w.URL = "https://user:s3cr3t@exa mple.org" },
+		"secret":          func(w *Webhook) { w.Secret = "s3cr3t!" },
+		"secret ":         func(w *Webhook) { w.Secret = "whsec_c2hvcnQ=" },
+		"secret number 2": func(w *Webhook) { w.Secret = secret + " s3cr3t!" },
+		"secret  ":        func(w *Webhook) { w.Secret, w.URL = secret, "" },
+		"timeout":         func(w *Webhook) { w.Timeout = 0 },
+		"give_up_after":   func(w *Webhook) { w.GiveUpAfter = 100 * time.Hour },
 	} {
 		bad := good
 		change(&bad)
@@ -345,5 +353,83 @@ func TestConfig(t *testing.T) {
 	all := Webhook{URL: "x", Secret: "!"}
 	if err := all.Validate(); strings.Count(fmt.Sprint(err), "\n") != 3 {
 		t.Errorf("not all faults at once: %v", err)
+	}
+}
+
+func TestSeveralSecretsSignAtOnce(t *testing.T) {
+	const next = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+	rec := receive(t, func(int, http.ResponseWriter, *http.Request) {})
+	if err := hook(t, Webhook{AllowPrivate: true, URL: rec.URL, Secret: secret + " " + next}).send(t.Context(), changeOf("a.1", []byte("{}"))); err != nil {
+		t.Fatal(err)
+	}
+	got := rec.got()[0]
+	for _, s := range []string{secret, next} {
+		verifier, err := standardwebhooks.NewWebhook(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := verifier.Verify([]byte(got.body), got.header); err != nil {
+			t.Errorf("a receiver that knows one of the secrets refuses: %v", err)
+		}
+	}
+}
+
+func TestAReceiverThatHasGoneIsLeftAlone(t *testing.T) {
+	rec := receive(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n == 0 {
+			w.WriteHeader(http.StatusGone)
+		}
+	})
+	dir := t.TempDir()
+	cfg := Webhook{AllowPrivate: true, URL: rec.URL, Timeout: time.Second, GiveUpAfter: time.Minute}
+	open := func() *webhook {
+		m := newMetrics(prometheus.NewRegistry())
+		w, err := newWebhook(cfg, dir, m, newDeliveries(nil, m, quiet), quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(w.close)
+		return w
+	}
+	w := open()
+	for range 2 {
+		if err := w.send(t.Context(), changeOf("a.1", nil)); !errors.Is(err, errGone) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := open().send(t.Context(), changeOf("a.1", nil)); !errors.Is(err, errGone) {
+		t.Errorf("after a restart: %v", err)
+	}
+	if n := len(rec.got()); n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+	if was, err := Enable(cfg, dir); err != nil || !was {
+		t.Errorf("enable: %v, %v", was, err)
+	}
+	if err := w.send(t.Context(), changeOf("a.2", nil)); err != nil {
+		t.Errorf("enabled again, but: %v", err)
+	}
+}
+
+func TestPrivateAddressesAreRefused(t *testing.T) {
+	rec := receive(t, func(int, http.ResponseWriter, *http.Request) {})
+	port := rec.URL[strings.LastIndex(rec.URL, ":"):]
+	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]"} {
+		err := hook(t, Webhook{URL: "http://" + host + port}).send(t.Context(), changeOf("a.1", nil))
+		if !errors.Is(err, errRefused) || !errors.Is(err, errPrivate) {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	if n := len(rec.got()); n != 0 {
+		t.Errorf("%d requests came through", n)
+	}
+	for address, want := range map[string]bool{
+		"8.8.8.8": true, "2606:4700::1111": true, "10.1.2.3": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false,
+		"100.64.1.1": false, "fe80::1": false, "fd00::1": false, "::": false, "224.0.0.1": false, "255.255.255.255": false, "64:ff9b::7f00:1": false,
+		"::ffff:10.0.0.1": false, "2002:7f00:1::": false, "203.0.113.9": false,
+	} {
+		if got := public(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s is public: %v", address, got)
+		}
 	}
 }

@@ -83,7 +83,8 @@ func (p *parts) aggregator() *aggregator.Stage {
 }
 
 func (p *parts) alerter(out io.Writer) *alerter.Alerter {
-	return alerter.New(p.cfg.Alerter, alerter.Deps{Bus: p.engines.bus, Out: out, Metrics: p.registry, Log: p.log})
+	return alerter.New(p.cfg.Alerter, alerter.Deps{Bus: p.engines.bus, Store: p.engines.store, Catalog: p.catalog,
+		DataDir: p.cfg.DataDir, Out: out, Metrics: p.registry, Log: p.log})
 }
 
 func (p *parts) api() *api.API {

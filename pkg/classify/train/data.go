@@ -24,6 +24,7 @@ type post struct {
 	Lang     string            `json:"lang,omitempty"`
 	Label    string            `json:"label,omitempty"`
 	Service  string            `json:"service,omitempty"`
+	Second   string            `json:"second,omitempty"` // what a reader held possible too, or another reader said
 	Symptom  string            `json:"symptom,omitempty"`
 	Mentions map[string]string `json:"mentions,omitempty"` // label by service, where a post speaks of several
 	Official bool              `json:"official,omitempty"` // an official account of Service wrote it

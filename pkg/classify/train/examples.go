@@ -23,7 +23,10 @@ type example struct {
 // weights of examples by where their labels come from: posts sampled as the held-out ones are count most.
 var originWeight = map[origin]float32{originDev: 1.5, originRead: 0.5, originOwn: 0.9}
 
-const besideWeight = 0.4 // of a service that is named beside the one a label is about
+const (
+	besideWeight = 0.4 // of a service that is named beside the one a label is about
+	secondShare  = 0.3 // of an example's weight, for a second label
+)
 
 // maker turns posts into examples.
 type maker struct {
@@ -57,6 +60,12 @@ func (m *maker) examples(p *post) []example {
 		e.Value = append([]float32(nil), v.Value...)
 		e.Class = int(l) - 1
 		e.Weight = weight * originWeight[p.origin]
+		if second := outcryv1.ParseLabel(p.Second); chosen && label == p.Label && second != outcryv1.Label_LABEL_UNSPECIFIED {
+			doubt := e
+			doubt.Class, doubt.Weight, doubt.symptom, doubt.chosen = int(second)-1, e.Weight*secondShare, -1, false
+			e.Weight *= 1 - secondShare
+			all = append(all, doubt)
+		}
 		all = append(all, e)
 	}
 	if len(services) == 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sort"
 
@@ -40,6 +41,7 @@ func report(w io.Writer, c *corpus, m *maker, all []example, o options, faults s
 	for _, s := range sortedKeys(bySource) {
 		bySource[s].write(w, "… "+s)
 	}
+	reportSymptoms(w, all, o)
 	if len(c.tests) > 0 {
 		own(w, c, m, all, o, scale)
 	}
@@ -151,4 +153,55 @@ func writeFaults(held []outcome, name string) error {
 		}
 	}
 	return f.Close()
+}
+
+// reportSymptoms cross-validates the symptoms over the posts whose label has one, by who labelled them.
+func reportSymptoms(w io.Writer, all []example, o options) {
+	type tally struct{ n, right, general, said float64 }
+	sums := map[origin]*tally{originDev: {}, originRead: {}}
+	general := symptomCount - 1
+	for fold := range o.folds {
+		var train []example
+		var held []*example
+		for i := range all {
+			e := &all[i]
+			switch {
+			case e.symptom < 0:
+			case foldOf(e.post, o.folds) != fold:
+				train = append(train, *e)
+			case sums[e.post.origin] != nil:
+				held = append(held, e)
+			}
+		}
+		m := linear.Fit(bySymptom(train), o.symptom).Quantise()
+		logits := make([]float32, symptomCount)
+		for _, e := range held {
+			m.Logits(e.Index, e.Value, logits)
+			best := 0
+			for c, v := range logits {
+				if v > logits[best] {
+					best = c
+				}
+			}
+			t := sums[e.post.origin]
+			t.n++
+			if best == e.symptom {
+				t.right++
+			}
+			if e.symptom == general {
+				t.general++
+			}
+			if best == general {
+				t.said++
+			}
+		}
+	}
+	for _, row := range []struct {
+		title string
+		from  origin
+	}{{"symptoms, held-out posts", originDev}, {"symptoms, posts read for training", originRead}} {
+		t := sums[row.from]
+		n := math.Max(t.n, 1)
+		fmt.Fprintf(w, "%-38s n=%-5.0f accuracy %.3f, general: %.3f said, %.3f true\n", row.title, t.n, t.right/n, t.said/n, t.general/n)
+	}
 }

@@ -187,8 +187,10 @@ type Incident struct {
 	// Other services that people named in their reports, most first.
 	Named []*NameCount `protobuf:"bytes,55,rep,name=named,proto3" json:"named,omitempty"`
 	// Outage posts since started_at; reposts and copied texts are among them, and are counted again by themselves.
-	Posts         int64 `protobuf:"varint,56,opt,name=posts,proto3" json:"posts,omitempty"`
-	Copies        int64 `protobuf:"varint,57,opt,name=copies,proto3" json:"copies,omitempty"`
+	Posts  int64 `protobuf:"varint,56,opt,name=posts,proto3" json:"posts,omitempty"`
+	Copies int64 `protobuf:"varint,57,opt,name=copies,proto3" json:"copies,omitempty"`
+	// Nothing happened: somebody tries the way of an alert. Whoever reads incidents.v1 for their meaning leaves it out.
+	Test          bool `protobuf:"varint,70,opt,name=test,proto3" json:"test,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,6 +463,13 @@ func (x *Incident) GetCopies() int64 {
 	return 0
 }
 
+func (x *Incident) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
+}
+
 type SymptomCount struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Symptom Symptom                `protobuf:"varint,1,opt,name=symptom,proto3,enum=outcry.v1.Symptom" json:"symptom,omitempty"`
@@ -680,7 +689,7 @@ var File_outcry_v1_incident_proto protoreflect.FileDescriptor
 
 const file_outcry_v1_incident_proto_rawDesc = "" +
 	"\n" +
-	"\x18outcry/v1/incident.proto\x12\toutcry.v1\x1a\x17outcry/v1/mention.proto\"\xf4\v\n" +
+	"\x18outcry/v1/incident.proto\x12\toutcry.v1\x1a\x17outcry/v1/mention.proto\"\x88\f\n" +
 	"\bIncident\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12/\n" +
@@ -718,7 +727,8 @@ const file_outcry_v1_incident_proto_rawDesc = "" +
 	"\froot_reasons\x186 \x03(\tR\vrootReasons\x12*\n" +
 	"\x05named\x187 \x03(\v2\x14.outcry.v1.NameCountR\x05named\x12\x14\n" +
 	"\x05posts\x188 \x01(\x03R\x05posts\x12\x16\n" +
-	"\x06copies\x189 \x01(\x03R\x06copies\"\x87\x01\n" +
+	"\x06copies\x189 \x01(\x03R\x06copies\x12\x12\n" +
+	"\x04test\x18F \x01(\bR\x04test\"\x87\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_SUSPECTED\x10\x01\x12\x13\n" +
