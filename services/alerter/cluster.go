@@ -58,6 +58,7 @@ func newCluster(addresses []string, resend time.Duration, m *metrics, log *slog.
 
 func (c *cluster) Start(ctx context.Context, known ...alert.Alert) error {
 	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
+	known = slices.DeleteFunc(slices.Clone(known), func(a alert.Alert) bool { return !a.EndsAt.IsZero() && time.Since(a.EndsAt) > endedFor })
 	if err := c.Put(ctx, known...); err != nil {
 		return err
 	}

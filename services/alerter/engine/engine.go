@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/alertmanager/inhibit"
 	"github.com/prometheus/alertmanager/marker"
 	"github.com/prometheus/alertmanager/nflog"
+	"github.com/prometheus/alertmanager/nflog/nflogpb"
 	"github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/alertmanager/provider/mem"
 	"github.com/prometheus/alertmanager/silence"
@@ -268,6 +269,9 @@ func (e *Engine) run(ctx context.Context, cfg *amconfig.Config, templates *templ
 	if e.alerts, err = mem.NewAlerts(context.Background(), gcEvery, 0, silencer, e.deps.Log, recorder, &e.metrics, featurecontrol.NoopFlags{}); err != nil {
 		return fmt.Errorf("alerts: %w", err)
 	}
+	if known, err = e.owed(ctx, cfg, receivers, known); err != nil {
+		return err
+	}
 	if err := e.Put(ctx, known...); err != nil {
 		return err
 	}
@@ -294,6 +298,35 @@ func (e *Engine) run(ctx context.Context, cfg *amconfig.Config, templates *templ
 	e.dispatcher.WaitForLoading()
 	e.background.Go(e.tidyNowAndThen)
 	return nil
+}
+
+// owed leaves out alerts whose end everybody has been told: telling them again would look like news to those who hear of the same group.
+func (e *Engine) owed(ctx context.Context, cfg *amconfig.Config, receivers map[string][]notify.Integration, known []alert.Alert) ([]alert.Alert, error) {
+	root := dispatch.NewRoute(cfg.Route, nil)
+	var out []alert.Alert
+	for _, a := range known {
+		owed := a.EndsAt.IsZero()
+		fires := converted(a)
+		fires.EndsAt = time.Time{}
+		for _, route := range root.Match(fires.Labels) {
+			ctx := notify.WithGroupKey(ctx, fmt.Sprintf("%s:%s", route.Key(), groupLabels(fires, route))) // as the dispatcher makes it
+			ctx = notify.WithRepeatInterval(ctx, 10*365*24*time.Hour)
+			for i := range receivers[route.RouteOpts.Receiver] {
+				integration := &receivers[route.RouteOpts.Receiver][i]
+				// What the log holds as firing needs no notification were it to fire still: of its end nobody has been told.
+				_, news, err := notify.NewDedupStage(integration, e.log, &nflogpb.Receiver{GroupName: route.RouteOpts.Receiver,
+					Integration: integration.Name(), Idx: uint32(integration.Index())}).Exec(ctx, e.deps.Log, fires)
+				if err != nil {
+					return nil, fmt.Errorf("look into the notification log: %w", err)
+				}
+				owed = owed || len(news) == 0
+			}
+		}
+		if owed {
+			out = append(out, a)
+		}
+	}
+	return out, nil
 }
 
 // serve answers amtool and whoever else speaks Alertmanager's API v2.

@@ -240,6 +240,32 @@ func TestAKillForgetsNothing(t *testing.T) {
 	eventually(t, "its end is told", func() bool { return slices.Contains(p.got(), "resolved skype/major") })
 }
 
+// TestWhatHasEndedIsToldOnce starts again beside an alert that fires and one of the same group whose end was told long ago.
+func TestWhatHasEndedIsToldOnce(t *testing.T) {
+	p := receive(t, ok)
+	cfg := engine.Config{File: fast(t, p.URL), DataDir: t.TempDir()}
+	past, present := firing("skype", "minor", "incident", "skype-0"), firing("skype", "major")
+	e := start(t, cfg, past)
+	eventually(t, "it pages", func() bool { return len(p.got()) == 1 })
+	put(t, e, ended(past))
+	eventually(t, "its end is told", func() bool { return len(p.got()) == 2 })
+	put(t, e, present)
+	eventually(t, "the next one pages", func() bool { return len(p.got()) == 3 })
+	for range 2 {
+		stop(t, e)
+		e = start(t, cfg, ended(past), present)
+		time.Sleep(500 * time.Millisecond)
+	}
+	if got := p.got(); len(got) != 3 {
+		t.Errorf("a restart pages again: %q", got)
+	}
+	// An end of which nobody has been told is told, though it came while nobody was there.
+	stop(t, e)
+	e = start(t, cfg, ended(past), ended(present))
+	defer stop(t, e)
+	eventually(t, "the end is told after the restart", func() bool { return slices.Contains(p.got(), "resolved skype/major") })
+}
+
 func TestAFailingReceiverGetsItInTheEnd(t *testing.T) {
 	p := receive(t, func(n int) int {
 		return []int{http.StatusInternalServerError, http.StatusBadRequest, http.StatusServiceUnavailable, http.StatusOK}[min(n, 3)]

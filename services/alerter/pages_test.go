@@ -1,0 +1,606 @@
+package alerter_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
+
+	"outcry.dev/pkg/bus"
+	"outcry.dev/pkg/embedded/broker"
+	"outcry.dev/pkg/topics"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
+	"outcry.dev/services/alerter"
+)
+
+// childVariable makes the test's program an alerter: what it is set to is childConfig as JSON.
+const childVariable = "OUTCRY_TEST_ALERTER"
+
+type childConfig struct {
+	Brokers       []string
+	DataDir, File string
+	Alertmanagers []string
+}
+
+func child() {
+	var c childConfig
+	if err := json.Unmarshal([]byte(os.Getenv(childVariable)), &c); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	cfg := alerter.DefaultConfig()
+	cfg.AlertmanagerConfig, cfg.Alertmanagers, cfg.ResendEvery = c.File, c.Alertmanagers, time.Second
+	b := bus.New(bus.Config{Brokers: c.Brokers, SessionTimeout: 6 * time.Second}, quiet) // the least that brokers take
+	defer b.Close()
+	a := alerter.New(cfg, alerter.Deps{Bus: b, DataDir: c.DataDir, Out: io.Discard, Metrics: prometheus.NewRegistry(), Log: quiet})
+	if err := a.Run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// process is an alerter in a process of its own.
+type process struct {
+	t   *testing.T
+	cfg childConfig
+	cmd *exec.Cmd
+}
+
+func (p *process) start() {
+	p.t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	b, err := json.Marshal(p.cfg)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.cmd = exec.Command(exe)
+	p.cmd.Env = append(os.Environ(), childVariable+"="+string(b))
+	p.cmd.Stderr = os.Stderr
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *process) kill() {
+	p.t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		p.t.Error(err)
+	}
+	_ = p.cmd.Wait() // it was killed
+}
+
+// pagesOf receives Alertmanager's webhooks; each page as "firing minor", "resolved major".
+type pagesOf struct {
+	*httptest.Server
+	mu   sync.Mutex
+	all  []string
+	each map[string][]string // by service
+	at   map[string]time.Time
+}
+
+func pageReceiver(t *testing.T, before func(what string) (status int)) *pagesOf {
+	t.Helper()
+	p := &pagesOf{each: map[string][]string{}, at: map[string]time.Time{}}
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		arrived := time.Now()
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		var got struct {
+			Alerts []struct {
+				Status string
+				Labels map[string]string
+			}
+		}
+		if err := json.Unmarshal(body, &got); err != nil {
+			t.Errorf("not JSON: %v\n%s", err, body)
+			return
+		}
+		var parts []string
+		service := ""
+		for _, a := range got.Alerts {
+			parts = append(parts, a.Status+" "+a.Labels["severity"])
+			service = a.Labels["service"]
+		}
+		sort.Strings(parts)
+		page := strings.Join(parts, ", ")
+		status := http.StatusOK
+		if before != nil {
+			status = before(strings.TrimSpace(service + " " + page))
+		}
+		if status == http.StatusOK {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.all = append(p.all, page)
+			p.each[service] = append(p.each[service], page)
+			if _, ok := p.at[service]; !ok {
+				p.at[service] = arrived
+			}
+		}
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *pagesOf) got() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.all)
+}
+
+func alertmanagerYAML(t *testing.T, url string, wait, interval time.Duration) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "alertmanager.yml")
+	text := fmt.Sprintf(`
+route: {receiver: page, group_by: [service], group_wait: %s, group_interval: %s, repeat_interval: 24h}
+receivers:
+  - name: page
+    webhook_configs: [{url: %q, send_resolved: true}]
+`, wait, interval, url)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// withBroker is a broker that processes can reach, and a client of it.
+func withBroker(t *testing.T) (*bus.Bus, []string) {
+	t.Helper()
+	b, err := broker.Start(broker.Config{}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := bus.New(bus.Config{Brokers: b.Addrs()}, quiet)
+	t.Cleanup(func() {
+		client.Close()
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := client.EnsureTopics(t.Context(), topics.All(1)...); err != nil {
+		t.Fatal(err)
+	}
+	return client, b.Addrs()
+}
+
+// step is a revision of an incident of skype.
+func step(revision int64, state outcryv1.Incident_State, severity outcryv1.Incident_Severity) *outcryv1.Incident {
+	i := incident("skype-20101222T1600", revision)
+	i.State, i.Severity = state, severity
+	return i
+}
+
+// TestKilledInEachState kills the alerter before, while and after each page of an incident's life. No page is missing, and none comes twice but
+// the one during which it was killed.
+func TestKilledInEachState(t *testing.T) {
+	t.Parallel()
+	const minor, major = outcryv1.Incident_SEVERITY_MINOR, outcryv1.Incident_SEVERITY_MAJOR
+	const confirmed, resolved = outcryv1.Incident_STATE_CONFIRMED, outcryv1.Incident_STATE_RESOLVED
+	life := []struct {
+		incident *outcryv1.Incident
+		page     string
+	}{
+		{step(1, confirmed, minor), "firing minor"},
+		{step(2, confirmed, major), "firing major, resolved minor"},
+		{step(3, resolved, major), "resolved major"},
+	}
+	for _, when := range []string{"before", "while", "after"} {
+		t.Run(when, func(t *testing.T) {
+			t.Parallel()
+			b, brokers := withBroker(t)
+			requested := make(chan string, 100)
+			var mu sync.Mutex
+			hold := false
+			released := make(chan struct{})
+			r := pageReceiver(t, func(what string) int {
+				requested <- strings.TrimPrefix(what, "skype ")
+				mu.Lock()
+				held := hold
+				hold = false
+				mu.Unlock()
+				if held {
+					<-released // the sender is killed while it waits for the answer; the page is taken nevertheless
+				}
+				return http.StatusOK
+			})
+			defer close(released)
+			wait := 300 * time.Millisecond
+			p := &process{t: t, cfg: childConfig{Brokers: brokers, DataDir: t.TempDir(), File: alertmanagerYAML(t, r.URL, wait, wait)}}
+			p.start()
+			defer func() { p.kill() }()
+			next := func(want string) {
+				t.Helper()
+				select {
+				case got := <-requested:
+					// What ended in a killed process may be told again, or not, beside what fires.
+					if got != want && got != strings.Split(want, ",")[0] {
+						t.Errorf("paged %q, want %q", got, want)
+					}
+				case <-time.After(time.Minute):
+					t.Fatalf("never paged: %s", want)
+				}
+			}
+			for _, s := range life {
+				mu.Lock()
+				hold = when == "while"
+				mu.Unlock()
+				write(t, b, message(t, s.incident))
+				switch when {
+				case "before":
+					// Taken on and kept, but not paged; or not even taken on. Both come.
+					time.Sleep(100 * time.Millisecond)
+					p.kill()
+				case "while":
+					next(s.page)
+					p.kill()
+				case "after":
+					next(s.page)
+					eventually(t, "it is kept", func() bool { return kept(t, p.cfg.DataDir, s.page) })
+					p.kill()
+				}
+				p.start()
+				if when != "after" {
+					next(s.page) // for "while" this is the one repetition
+				}
+				eventually(t, "it is kept", func() bool { return kept(t, p.cfg.DataDir, s.page) })
+			}
+			time.Sleep(4 * wait) // for pages that should not come
+			select {
+			case extra := <-requested:
+				t.Errorf("paged once more: %q", extra)
+			default:
+			}
+		})
+	}
+}
+
+// kept says whether the notification log holds as many notifications as the page's place in the life asks for: its file grows with each.
+func kept(t *testing.T, dir, page string) bool {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "alerter", "notifications.log"))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	state := keptStates.Load(dir, b)
+	return state >= map[string]int{"firing minor": 1, "firing major, resolved minor": 2, "resolved major": 3}[page]
+}
+
+// keptStates counts the different contents with which a notification log was seen.
+var keptStates logStates
+
+type logStates struct {
+	mu   sync.Mutex
+	seen map[string][]string
+}
+
+// Load returns how many different last notifications a log has had. A log that was compacted holds the last one alone.
+func (l *logStates) Load(dir string, content []byte) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen == nil {
+		l.seen = map[string][]string{}
+	}
+	if len(content) == 0 {
+		return len(l.seen[dir])
+	}
+	last := string(content[max(0, len(content)-40):])
+	if !slices.Contains(l.seen[dir], last) {
+		l.seen[dir] = append(l.seen[dir], last)
+	}
+	return len(l.seen[dir])
+}
+
+// alertmanagerProcess runs Debian's Alertmanager, of the package prometheus-alertmanager, and returns its address.
+func alertmanagerProcess(t *testing.T, file string, peers ...string) (address, peer string) {
+	t.Helper()
+	exe, err := exec.LookPath("prometheus-alertmanager")
+	if err != nil {
+		t.Fatal("prometheus-alertmanager is missing: install the package of that name, or run ./scripts/test, which does")
+	}
+	address, peer = free(t), free(t)
+	args := []string{"--config.file=" + file, "--storage.path=" + t.TempDir(), "--web.listen-address=" + address, "--cluster.listen-address=" + peer,
+		"--cluster.settle-timeout=1s", "--cluster.peer-timeout=2s", "--cluster.gossip-interval=50ms", "--cluster.pushpull-interval=1s", "--log.level=error"}
+	for _, p := range peers {
+		args = append(args, "--cluster.peer="+p)
+	}
+	cmd := exec.Command(exe, args...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return "http://" + address, peer
+}
+
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// alertsAt asks an Alertmanager for what fires, as "service/severity".
+func alertsAt(t *testing.T, address string) []string {
+	t.Helper()
+	resp, err := http.Get(address + "/api/v2/alerts")
+	if err != nil {
+		return nil // it starts
+	}
+	defer resp.Body.Close()
+	var got []struct {
+		Labels, Annotations map[string]string
+		EndsAt              time.Time
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+		return nil
+	}
+	var out []string
+	for _, a := range got {
+		if a.Annotations["summary"] == "" {
+			t.Errorf("no summary: %v", a)
+		}
+		out = append(out, a.Labels["service"]+"/"+a.Labels["severity"])
+	}
+	sort.Strings(out)
+	return out
+}
+
+// TestAClusterGetsEverything tells alerts to two of Debian's Alertmanagers, of which one comes late.
+func TestAClusterGetsEverything(t *testing.T) {
+	t.Parallel()
+	b := kafka(t)
+	r := pageReceiver(t, nil)
+	file := alertmanagerYAML(t, r.URL, 500*time.Millisecond, time.Second)
+	first, peer := alertmanagerProcess(t, file)
+	late := free(t)
+	cfg := alerter.DefaultConfig()
+	cfg.Stdout, cfg.ResendEvery, cfg.Alertmanagers = false, time.Second, []string{first, "http://" + late}
+	stop := start(t, b, cfg, io.Discard)
+	write(t, b, message(t, step(1, outcryv1.Incident_STATE_CONFIRMED, outcryv1.Incident_SEVERITY_MINOR)))
+	eventually(t, "it is paged", func() bool { return slices.Contains(r.got(), "firing minor") })
+
+	// The late one takes the place that the configuration names.
+	l, err := net.Listen("tcp", late)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, _ := alertmanagerProcess(t, file, peer)
+	proxy := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		req, err := http.NewRequestWithContext(r.Context(), r.Method, second+r.URL.Path, r.Body)
+		if err != nil {
+			return
+		}
+		req.Header = r.Header
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		w.WriteHeader(resp.StatusCode)
+	})}
+	go func() { _ = proxy.Serve(l) }()
+	defer func() {
+		_ = proxy.Close()
+		http.DefaultClient.CloseIdleConnections()
+	}()
+	for _, address := range []string{first, second} {
+		eventually(t, address+" has it", func() bool { return slices.Equal(alertsAt(t, address), []string{"skype/minor"}) })
+	}
+	time.Sleep(5 * time.Second) // beyond four times resend_every: it is told again, and does not end
+	if got := alertsAt(t, second); !slices.Equal(got, []string{"skype/minor"}) {
+		t.Errorf("after some time: %v", got)
+	}
+	write(t, b, message(t, step(2, outcryv1.Incident_STATE_RESOLVED, outcryv1.Incident_SEVERITY_MINOR)))
+	eventually(t, "its end is paged", func() bool { return slices.Contains(r.got(), "resolved minor") })
+	for _, address := range []string{first, second} {
+		eventually(t, address+" knows of the end", func() bool { return len(alertsAt(t, address)) == 0 })
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if got := r.got(); !slices.Equal(got, []string{"firing minor", "resolved minor"}) {
+		t.Errorf("the cluster paged %q", got)
+	}
+}
+
+// TestAStorm opens and escalates 2,000 incidents while the receiver refuses half of all requests. Each page comes in the end, in order.
+func TestAStorm(t *testing.T) {
+	t.Parallel()
+	const incidents = 2000
+	b := kafka(t)
+	var mu sync.Mutex
+	asked := map[string]int{}
+	half := func(what string) int { // every second request for the same thing is answered with 500, the first above all
+		mu.Lock()
+		defer mu.Unlock()
+		if asked[what]++; asked[what]%2 == 1 {
+			return http.StatusInternalServerError
+		}
+		return http.StatusOK
+	}
+	r := pageReceiver(t, half)
+	hook := receiver(t, func(change string, w http.ResponseWriter, _ *http.Request) {
+		if half(change) != http.StatusOK {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	cfg := webhook(hook.URL)
+	cfg.Stdout = false
+	cfg.AlertmanagerConfig = alertmanagerYAML(t, r.URL, 100*time.Millisecond, time.Second)
+	stop := start(t, b, cfg, io.Discard)
+	batch := func(revision int64, severity outcryv1.Incident_Severity) {
+		var msgs []bus.Message
+		for i := range incidents {
+			in := step(revision, outcryv1.Incident_STATE_CONFIRMED, severity)
+			in.Service = fmt.Sprintf("service-%d", i)
+			in.Id = in.Service + "-20101222T1600"
+			msgs = append(msgs, message(t, in))
+		}
+		write(t, b, msgs...)
+	}
+	count := func(page string) int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		sum := 0
+		for _, pages := range r.each {
+			if slices.ContainsFunc(pages, func(p string) bool { return strings.HasPrefix(p, page) }) {
+				sum++
+			}
+		}
+		return sum
+	}
+	batch(1, outcryv1.Incident_SEVERITY_MINOR)
+	eventually(t, "each is paged", func() bool { return count("firing minor") == incidents })
+	batch(2, outcryv1.Incident_SEVERITY_MAJOR)
+	eventually(t, "each escalates", func() bool { return count("firing major") == incidents })
+	eventually(t, "each change is at the webhook", func() bool { bodies, _ := hook.taken(); return len(bodies) == 2*incidents })
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	for service, pages := range r.each {
+		if want := []string{"firing minor", "firing major, resolved minor"}; !slices.Equal(pages, want) {
+			t.Errorf("%s: %q", service, pages)
+		}
+	}
+	bodies, _ := hook.taken()
+	last := map[string]int{}
+	for _, body := range bodies {
+		id, people, _ := strings.Cut(body, ":")
+		revision := map[string]int{"10": 1, "20": 2}[people]
+		if revision != last[id]+1 {
+			t.Errorf("%s: revision %d after %d", id, revision, last[id])
+		}
+		last[id] = revision
+	}
+}
+
+func benchMessage(b *testing.B, i *outcryv1.Incident) bus.Message {
+	b.Helper()
+	value, err := proto.Marshal(i)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return bus.Message{Partition: bus.AnyPartition, Key: []byte(i.GetId()), Value: value}
+}
+
+// BenchmarkIncidentToReceiver measures the way of an incident from the topic to the request at the receiver, beyond group_wait, at 20 incidents
+// a second.
+func BenchmarkIncidentToReceiver(b *testing.B) {
+	br, err := broker.Start(broker.Config{}, quiet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := bus.New(bus.Config{Brokers: br.Addrs()}, quiet)
+	defer func() {
+		client.Close()
+		_ = br.Close()
+	}()
+	if err := client.EnsureTopics(b.Context(), topics.All(1)...); err != nil {
+		b.Fatal(err)
+	}
+	var mu sync.Mutex
+	arrived := map[string]time.Time{}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		now := time.Now()
+		var got struct{ CommonLabels map[string]string }
+		if err := json.NewDecoder(r.Body).Decode(&got); err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			arrived[got.CommonLabels["service"]] = now
+		}
+	}))
+	defer server.Close()
+	const wait = 200 * time.Millisecond
+	file := filepath.Join(b.TempDir(), "alertmanager.yml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "route: {receiver: page, group_by: [service], group_wait: %s}\nreceivers: [{name: page, webhook_configs: [{url: %q}]}]\n", wait, server.URL), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	cfg := alerter.DefaultConfig()
+	cfg.Stdout, cfg.AlertmanagerConfig = false, file
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	a := alerter.New(cfg, alerter.Deps{Bus: client, DataDir: b.TempDir(), Out: io.Discard, Metrics: prometheus.NewRegistry(), Log: quiet})
+	go func() { ended <- a.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+	}()
+	p, err := client.Producer(b.Context(), topics.Incidents)
+	if err != nil {
+		b.Fatal(err)
+	}
+	send := func(service string) time.Time {
+		i := incident(service+"-20101222T1600", 1)
+		i.Service = service
+		if err := p.Write(b.Context(), benchMessage(b, i)); err != nil {
+			b.Fatal(err)
+		}
+		return time.Now()
+	}
+	have := func(service string) (time.Time, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		at, ok := arrived[service]
+		return at, ok
+	}
+	await := func(service string) time.Time {
+		for {
+			if at, ok := have(service); ok {
+				return at
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	send("warm")
+	await("warm")
+	sent := map[string]time.Time{}
+	n := 0
+	for b.Loop() {
+		service := fmt.Sprintf("service-%d", n)
+		n++
+		sent[service] = send(service)
+		time.Sleep(50 * time.Millisecond)
+	}
+	var took []time.Duration
+	for service, at := range sent {
+		took = append(took, await(service).Sub(at)-wait)
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
+	b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "ms-max")
+	b.ReportMetric(0, "ns/op") // the pauses between incidents, which say nothing
+}
