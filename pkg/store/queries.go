@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -98,79 +97,31 @@ type Point struct {
 type Expectation struct{ Expected, Lower, Upper float64 }
 
 // Series returns the steps that begin in [from, to), without gaps. Step is a whole number of minutes; steps begin at its multiples
-// since 1970-01-01 UTC.
-//
-// Baselines are kept by minute. For a longer step the expectations of its minutes are added and the half-widths of their bands are
-// added as roots of sums of squares, as for independent minutes; minutes without a baseline count as the mean of those with one.
+// since 1970-01-01 UTC. It reads the view service_series, which says how expectations of minutes make that of a longer step.
 func (s *Store) Series(ctx context.Context, service string, from, to time.Time, step time.Duration) ([]Point, error) {
 	if step < time.Minute || step%time.Minute != 0 {
 		return nil, fmt.Errorf("a series has no step of %s: it must be whole minutes", step)
 	}
-	from, to = from.UTC().Truncate(step), to.UTC()
-	n := int((to.Sub(from) + step - 1) / step)
-	if n <= 0 {
+	if !to.After(from.Truncate(step)) {
 		return nil, nil
 	}
-	to = from.Add(time.Duration(n) * step)
-	points := make([]Point, n)
-	for i := range points {
-		points[i].Start = from.Add(time.Duration(i) * step)
-	}
-	first, seconds := from.Unix(), int64(step/time.Second)
-
+	var points []Point
 	err := s.ask(ctx, "read the series of "+service, func(rows driver.Rows) error {
-		var i int64
-		var people, mentions uint64
-		if err := rows.Scan(&i, &people, &mentions); err != nil {
+		var p Point
+		var people, mentions, ingested uint64
+		var expected, lower, upper *float64
+		if err := rows.Scan(&p.Start, &people, &mentions, &ingested, &expected, &lower, &upper); err != nil {
 			return err
 		}
-		points[i].People, points[i].Mentions = int(people), int(mentions)
-		return nil
-	}, `SELECT toInt64(intDiv(toUnixTimestamp(minute) - ?, ?)) AS i,
-			uniqExactMergeIf(people, label = 'outage' AND NOT repost), uniqExactMerge(posts)
-		FROM service_minutes
-		WHERE service = ? AND minute >= ? AND minute < ?
-		GROUP BY i`, first, seconds, service, from, to)
-	if err != nil {
-		return nil, err
-	}
-
-	err = s.ask(ctx, "read how much was ingested", func(rows driver.Rows) error {
-		var i int64
-		var posts uint64
-		if err := rows.Scan(&i, &posts); err != nil {
-			return err
+		p.Start, p.People, p.Mentions, p.Ingested = p.Start.UTC(), int(people), int(mentions), int(ingested)
+		if expected != nil && lower != nil && upper != nil {
+			p.Expected = &Expectation{Expected: *expected, Lower: *lower, Upper: *upper}
 		}
-		points[i].Ingested = int(posts)
+		points = append(points, p)
 		return nil
-	}, `SELECT toInt64(intDiv(toUnixTimestamp(minute) - ?, ?)) AS i, sum(posts)
-		FROM source_minutes FINAL
-		WHERE minute >= ? AND minute < ?
-		GROUP BY i`, first, seconds, from, to)
-	if err != nil {
-		return nil, err
-	}
-
-	err = s.ask(ctx, "read what was expected of "+service, func(rows driver.Rows) error {
-		var i int64
-		var minutes uint64
-		var expected, below, above float64
-		if err := rows.Scan(&i, &minutes, &expected, &below, &above); err != nil {
-			return err
-		}
-		scale := step.Minutes() / float64(minutes)
-		expected *= scale
-		points[i].Expected = &Expectation{
-			Expected: expected,
-			Lower:    max(0, expected-math.Sqrt(below*scale)),
-			Upper:    expected + math.Sqrt(above*scale),
-		}
-		return nil
-	}, `SELECT toInt64(intDiv(toUnixTimestamp(window_end) - 60 - ?, ?)) AS i, count(), sum(expected),
-			sum(pow(expected - lower, 2)), sum(pow(upper - expected, 2))
-		FROM spike_windows FINAL
-		WHERE service = ? AND window_seconds = 60 AND window_end > ? AND window_end <= ? AND toSecond(window_end) = 0
-		GROUP BY i`, first, seconds, service, from, to)
+	}, `SELECT time, people, mentions, ingested, expected, lower, upper
+		FROM service_series(service = ?, from_unix = ?, to_unix = ?, step_seconds = ?)
+		ORDER BY time`, service, from.Unix(), to.Unix(), int64(step/time.Second))
 	return points, err
 }
 
@@ -218,6 +169,8 @@ type IncidentFilter struct {
 	States   []outcryv1.Incident_State
 	// From and To choose the incidents that lasted at some time in [From, To).
 	From, To time.Time
+	// Official keeps the incidents with an official word, and drops dismissed ones.
+	Official bool
 	// After continues behind the incident with that key.
 	After *IncidentKey
 	// Limit is the most that is returned, at least 1.
@@ -248,6 +201,9 @@ func (s *Store) Incidents(ctx context.Context, f IncidentFilter) ([]*outcryv1.In
 	}
 	if !f.To.IsZero() {
 		and("started_at < fromUnixTimestamp64Micro(?, 'UTC')", f.To.UnixMicro())
+	}
+	if f.Official {
+		and("official_at IS NOT NULL AND state != 'dismissed'")
 	}
 	if f.After != nil {
 		and("(toUnixTimestamp64Micro(detected_at), id) < (?, ?)", f.After.DetectedAtUS, f.After.ID)
@@ -438,4 +394,98 @@ func (s *Store) mentions(ctx context.Context, what string, each func(*outcryv1.E
 		WHERE `+where+`
 		ORDER BY `+order+`
 		LIMIT ?`, append(args, max(1, limit))...)
+}
+
+// EvidenceKey is where a mention stands in the order of EvidencePage.
+type EvidenceKey struct {
+	TimeUS int64
+	ID     uint64
+}
+
+// EvidencePage returns the mentions of [from, to) with a label, reposts and withdrawn posts left out, the last one first, behind after.
+func (s *Store) EvidencePage(ctx context.Context, service, label string, from, to time.Time, after *EvidenceKey, limit int) ([]*outcryv1.Evidence, error) {
+	where, args := `service = ? AND toStartOfMinute(time) >= ? AND time >= ? AND time < ? AND label = ? AND repost_of = '' AND text != ''`,
+		[]any{service, from.UTC().Truncate(time.Minute), from.UTC(), to.UTC(), label}
+	if after != nil {
+		where += " AND (toUnixTimestamp64Micro(time), id) < (?, ?)"
+		args = append(args, after.TimeUS, after.ID)
+	}
+	var out []*outcryv1.Evidence
+	err := s.mentions(ctx, "read the evidence of "+service, func(e *outcryv1.Evidence) { out = append(out, e) }, where, "time DESC, id DESC", limit, args...)
+	return out, err
+}
+
+// Group is a part of a service's counts.
+type Group struct {
+	Name          string
+	People, Posts int // of the whole range
+	Points        []GroupPoint
+}
+
+// GroupPoint is one step of a Group.
+type GroupPoint struct {
+	Start         time.Time
+	People, Posts int
+}
+
+// Breakdown returns the counts of a service by one of Breakdowns, those with most people first, without the steps in which there is nobody.
+func (s *Store) Breakdown(ctx context.Context, service, by string, from, to time.Time, step time.Duration) ([]Group, error) {
+	if !slices.Contains(Breakdowns(), by) {
+		return nil, fmt.Errorf("counts cannot be broken down by %q", by)
+	}
+	condition := "label = 'outage' AND NOT repost"
+	if by == "label" {
+		condition = "NOT repost"
+	}
+	found := map[string]*Group{}
+	err := s.ask(ctx, "break down the counts of "+service, func(rows driver.Rows) error {
+		var name string
+		var start time.Time
+		var people, posts uint64
+		var whole uint8
+		if err := rows.Scan(&name, &start, &people, &posts, &whole); err != nil {
+			return err
+		}
+		g := found[name]
+		if g == nil {
+			g = &Group{Name: name}
+			found[name] = g
+		}
+		if whole == 1 {
+			g.People, g.Posts = int(people), int(posts)
+		} else {
+			g.Points = append(g.Points, GroupPoint{start.UTC(), int(people), int(posts)})
+		}
+		return nil
+	}, `SELECT toString(`+by+`) AS name, toDateTime(intDiv(toUnixTimestamp(minute), ?) * ?, 'UTC') AS start,
+			uniqExactMerge(people), uniqExactMerge(posts), toUInt8(grouping(start)) AS whole
+		FROM service_minutes
+		WHERE service = ? AND minute >= ? AND minute < ? AND `+condition+`
+		GROUP BY GROUPING SETS ((name, start), (name))
+		ORDER BY start`, int64(step/time.Second), int64(step/time.Second), service, from.UTC(), to.UTC())
+	out := make([]Group, 0, len(found))
+	for _, g := range found {
+		out = append(out, *g)
+	}
+	slices.SortFunc(out, func(a, b Group) int {
+		if a.People != b.People {
+			return b.People - a.People
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return out, err
+}
+
+// SilentSources are those that were heard within the day before at, and of which nothing has come for longer than silence.
+func (s *Store) SilentSources(ctx context.Context, at time.Time, silence time.Duration) ([]string, error) {
+	var out []string
+	err := s.ask(ctx, "look for silent sources", func(rows driver.Rows) error {
+		var source string
+		err := rows.Scan(&source)
+		out = append(out, source)
+		return err
+	}, `SELECT source FROM source_minutes FINAL
+		WHERE minute >= ? AND minute < ? AND posts > 0
+		GROUP BY source HAVING max(minute) < ? ORDER BY source`, at.Add(-24*time.Hour).UTC(), at.UTC(), at.Add(-silence).UTC())
+	return out, err
 }

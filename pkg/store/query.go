@@ -7,12 +7,18 @@ import (
 	"reflect"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// Query runs one statement that reads and hands on its columns, then each row. Statements that write are refused by the server.
-func (s *Store) Query(ctx context.Context, query string, header func(columns []string) error, row func(values []any) error) error {
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"readonly": 2}))
-	rows, err := s.conn.Query(ctx, query)
+// Query runs one statement of Outcry's own that reads, and hands on its columns, then each row. Statements that write are refused by the
+// server. For those of other people see Analyse and Ask.
+func (s *Store) Query(ctx context.Context, sql string, header func(columns []string) error, row func(values []any) error) error {
+	return query(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"readonly": 2})), s.conn, sql, header, row)
+}
+
+// query runs one statement and hands on its columns, then each row.
+func query(ctx context.Context, conn driver.Conn, sql string, header func(columns []string) error, row func(values []any) error) error {
+	rows, err := conn.Query(ctx, sql)
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -17,10 +19,12 @@ import (
 
 // Config says where ClickHouse is.
 type Config struct {
-	Address  string // host:port of the native protocol
-	Database string // empty: "default"
-	Username string // empty: "default"
-	Password string
+	Address string // host:port of the native protocol
+	// HTTPAddress is host:port of HTTP; empty: port 8123 of the host in Address. Files for analysts and their statements go that way.
+	HTTPAddress string
+	Database    string // empty: "default"
+	Username    string // empty: "default"
+	Password    string
 }
 
 func (c Config) options() *clickhouse.Options {
@@ -43,7 +47,11 @@ func (c Config) options() *clickhouse.Options {
 type Store struct {
 	cfg  Config
 	conn driver.Conn
+	http *http.Client
 	log  *slog.Logger
+
+	functionsMu sync.Mutex
+	functions   map[string]bool // see pureFunctions
 }
 
 // Open returns a Store; it connects when it is first used.
@@ -52,11 +60,14 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("clickhouse at %s: %w", cfg.Address, err)
 	}
-	return &Store{cfg: cfg, conn: conn, log: log}, nil
+	return &Store{cfg: cfg, conn: conn, http: newHTTPClient(), log: log}, nil
 }
 
 // Close closes the connections.
-func (s *Store) Close() error { return s.conn.Close() }
+func (s *Store) Close() error {
+	s.http.CloseIdleConnections()
+	return s.conn.Close()
+}
 
 // Ping asks the server for its version.
 func (s *Store) Ping(ctx context.Context) (version string, err error) {

@@ -18,6 +18,7 @@ import (
 const (
 	questionTimeout = 10 * time.Second // for all that one request asks of ClickHouse
 	goodbyeTime     = 5 * time.Second  // for requests under way when the process ends
+	maxStatements   = 4                // of analysts at once
 )
 
 // Deps are what the API answers from.
@@ -35,6 +36,14 @@ type API struct {
 	cfg     Config
 	deps    Deps
 	metrics *metrics
+	handler http.Handler
+
+	dataVersion dataVersion
+	keys        keyring
+	limits      limiter
+	changes     *changes
+	statements  chan struct{} // those that are being answered
+
 	started chan struct{} // closed once address or fault is known
 	address string
 	fault   error
@@ -42,7 +51,10 @@ type API struct {
 
 // New remembers.
 func New(cfg Config, deps Deps) *API {
-	return &API{cfg: cfg, deps: deps, metrics: newMetrics(deps.Registry), started: make(chan struct{})}
+	a := &API{cfg: cfg, deps: deps, metrics: newMetrics(deps.Registry), changes: newChanges(), statements: make(chan struct{}, maxStatements),
+		limits: limiter{perSecond: cfg.RequestsPerSecond, buckets: map[string]*bucket{}}, started: make(chan struct{})}
+	a.handler = a.routes()
+	return a
 }
 
 // Addr waits until Run listens and returns where, as host:port.
@@ -75,10 +87,17 @@ func (a *API) Run(ctx context.Context) error {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelDebug),
 	}
+	server.RegisterOnShutdown(func() { close(a.changes.ending) })
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		a.watch(ctx)
+	}()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
 	case err := <-served:
+		// Whoever called ends the watching with its context.
 		return fmt.Errorf("serve pages at %s: %w", a.address, err)
 	case <-ctx.Done():
 	}
@@ -88,6 +107,7 @@ func (a *API) Run(ctx context.Context) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}
+	<-watching
 	return errors.Join(err, closed(<-served))
 }
 

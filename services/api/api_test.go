@@ -59,7 +59,7 @@ func run(m *testing.M) (code int, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	server, err = clickhouse.Start(ctx, clickhouse.Config{DataDir: dir}, quiet)
+	server, err = clickhouse.Start(ctx, engine(dir, "full", "empty", "keyed"), quiet)
 	if err != nil {
 		return 1, err
 	}
@@ -82,8 +82,17 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
+// engine is an embedded server that knows the readers of some databases, of which it has one each.
+func engine(dir string, databases ...string) clickhouse.Config {
+	cfg := clickhouse.Config{DataDir: dir, Password: "of the tests"}
+	for _, r := range store.ReadersOf(databases[0], cfg.Password) {
+		cfg.Users = append(cfg.Users, clickhouse.User{Name: r.Name, Password: r.Password, Settings: r.Settings, Grants: r.Grants})
+	}
+	return cfg
+}
+
 func open(ctx context.Context, database string) (*store.Store, error) {
-	s, err := store.Open(store.Config{Address: server.Addr(), Username: server.User(), Password: server.Password(), Database: database}, quiet)
+	s, err := store.Open(store.Config{Address: server.Addr(), HTTPAddress: server.HTTPAddr(), Username: server.User(), Password: server.Password(), Database: database}, quiet)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +102,12 @@ func open(ctx context.Context, database string) (*store.Store, error) {
 
 // serve runs an API on a free port until stop.
 func serve(ctx context.Context, s *store.Store) (addr string, stop func() error, err error) {
+	return serveWith(ctx, s, api.Config{Listen: "127.0.0.1:0", PublicRead: true})
+}
+
+func serveWith(ctx context.Context, s *store.Store, cfg api.Config) (addr string, stop func() error, err error) {
 	registry := prometheus.NewRegistry()
-	a := api.New(api.Config{Listen: "127.0.0.1:0"}, api.Deps{Store: s, Catalog: catalog.Default(), Registry: registry, Gatherer: registry, Log: quiet})
+	a := api.New(cfg, api.Deps{Store: s, Catalog: catalog.Default(), Registry: registry, Gatherer: registry, Log: quiet})
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(runCtx) }()
@@ -177,6 +190,16 @@ func fill(ctx context.Context, s *store.Store) error {
 	return errors.Join(s.InsertMentions(ctx, mentions), s.InsertSourceMinutes(ctx, minutes), s.InsertSpikeWindows(ctx, windows),
 		s.InsertIncidents(ctx, []store.Incident{{Incident: incident, Version: 1}, {Incident: later, Version: 1},
 			{Incident: dismissed, Verdict: &outcryv1.Verdict{Kind: outcryv1.Verdict_KIND_DISMISS, Who: "someone"}, Version: 1}}))
+}
+
+// fillMore has the incident of Viber confirmed, and one more person complain of Skype.
+func fillMore(ctx context.Context, s *store.Store) error {
+	later := &outcryv1.Incident{Id: "viber-20101222T2250", Service: "viber", State: outcryv1.Incident_STATE_CONFIRMED, Severity: outcryv1.Incident_SEVERITY_MINOR,
+		StartedAtUs: clock(22, 50).UnixMicro(), DetectedAtUs: clock(22, 53).UnixMicro(), ConfirmedAtUs: clock(23, 0).UnixMicro(), DecidedAtUs: clock(23, 0).UnixMicro(), Revision: 2, People: 20}
+	at := clock(23, 59).UnixMicro()
+	return errors.Join(s.InsertIncidents(ctx, []store.Incident{{Incident: later, Version: 2}}),
+		s.InsertMentions(ctx, []store.Mention{{Mention: &outcryv1.Mention{Id: 5_000_000, Service: "skype", Label: outcryv1.Label_LABEL_OUTAGE, Score: 0.9, Source: "twitter",
+			PostId: "more", Author: 5_000_000, TimeUs: at, Text: "skype down"}, CountedAtUS: at}}))
 }
 
 type answer struct {

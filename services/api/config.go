@@ -4,19 +4,42 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
+	"strings"
 )
 
 // Config is what a person sets.
 type Config struct {
-	Listen string `koanf:"listen" doc:"Address on which pages and JSON are served, as host:port; port 0 takes a free one."`
+	Listen            string  `koanf:"listen" doc:"Address on which pages and JSON are served, as host:port; port 0 takes a free one."`
+	PublicURL         string  `koanf:"public_url" doc:"Address under which readers reach it, such as https://outages.example; empty: as each request says. Embeds and citations carry it."`
+	PublicRead        bool    `koanf:"public_read" doc:"Whether everybody may read; otherwise pages and data need a key with the scope read, posts one with evidence."`
+	RequestsPerSecond float64 `koanf:"requests_per_second" doc:"Requests that an address may make, on average over some seconds; a key may make ten times as many; 0 for no limit."`
+	BehindProxy       bool    `koanf:"behind_proxy" doc:"Whether the last entry of X-Forwarded-For is to be believed: only where a proxy of one's own always writes it."`
 }
 
 // DefaultConfig serves the own machine only.
-func DefaultConfig() Config { return Config{Listen: "127.0.0.1:8080"} }
+func DefaultConfig() Config {
+	return Config{Listen: "127.0.0.1:8080", PublicRead: true, RequestsPerSecond: 50}
+}
 
 // Validate reports everything that is wrong.
 func (c Config) Validate() error {
+	return errors.Join(c.validateListen(), c.validateRest())
+}
+
+func (c Config) validateRest() error {
+	var faults []error
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || strings.Trim(u.Path, "/") != "") {
+		faults = append(faults, fmt.Errorf("public_url is %q; expected scheme and host, such as https://outages.example", c.PublicURL))
+	}
+	if !(c.RequestsPerSecond >= 0 && c.RequestsPerSecond <= 1e6) {
+		faults = append(faults, fmt.Errorf("requests_per_second must be between 0 and 1000000, not %v", c.RequestsPerSecond))
+	}
+	return errors.Join(faults...)
+}
+
+func (c Config) validateListen() error {
 	_, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return errors.New("listen must be host:port, such as 127.0.0.1:8080 or :8080")

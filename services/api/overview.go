@@ -20,6 +20,8 @@ type overview struct {
 	// At is zero where nothing was ever ingested.
 	At       time.Time
 	Services []serviceNow
+	// Silent are the sources that were heard within a day and have gone silent.
+	Silent []string
 }
 
 // serviceNow is a service at one moment.
@@ -34,12 +36,11 @@ type serviceNow struct {
 
 // overview reads every service, those that matter most first. A zero time means the end of the data.
 func (a *API) overview(ctx context.Context, at time.Time) (*overview, error) {
+	var err error
 	if at.IsZero() {
-		latest, err := a.deps.Store.LatestTime(ctx, "")
-		if err != nil {
+		if at, err = a.deps.Store.LatestTime(ctx, ""); err != nil {
 			return nil, err
 		}
-		at = latest
 	}
 	o := &overview{At: at}
 	found := map[string]*serviceNow{}
@@ -62,6 +63,9 @@ func (a *API) overview(ctx context.Context, at time.Time) (*overview, error) {
 		return o, nil
 	}
 
+	if o.Silent, err = a.deps.Store.SilentSources(ctx, at, silence); err != nil {
+		return nil, err
+	}
 	activity, err := a.deps.Store.Activity(ctx, at.Add(-lookBack), at)
 	if err != nil {
 		return nil, err

@@ -151,7 +151,7 @@ func (p *params) cursor() *store.IncidentKey {
 	us, id, ok := strings.Cut(string(decoded), " ")
 	at, numberErr := strconv.ParseInt(us, 10, 64)
 	if err != nil || !ok || numberErr != nil || len(id) > 200 {
-		p.fail("cursor is not one that an earlier answer gave as next_cursor. Leave it out to begin anew.")
+		p.fail(badCursor)
 		return nil
 	}
 	return &store.IncidentKey{DetectedAtUS: at, ID: id}
@@ -159,4 +159,54 @@ func (p *params) cursor() *store.IncidentKey {
 
 func nextCursor(i *outcryv1.Incident) string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", i.GetDetectedAtUs(), i.GetId()))
+}
+
+// words reads a comma-separated list.
+func (p *params) words(name string) []string {
+	var out []string
+	for word := range strings.SplitSeq(p.values.Get(name), ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
+const badCursor = "cursor is not one that an earlier answer gave as next_cursor. Leave it out to begin anew."
+
+// offset reads what offsetCursor wrote.
+func (p *params) offset() int {
+	text := p.values.Get("cursor")
+	if text == "" {
+		return 0
+	}
+	decoded, err := base64.RawURLEncoding.DecodeString(text)
+	n, numberErr := strconv.Atoi(string(decoded))
+	if err != nil || numberErr != nil || n < 0 || n > 1_000_000 {
+		p.fail(badCursor)
+	}
+	return n
+}
+
+func offsetCursor(n int) string { return base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(n))) }
+
+// evidenceCursor reads what evidenceCursor wrote.
+func (p *params) evidenceCursor() *store.EvidenceKey {
+	text := p.values.Get("cursor")
+	if text == "" {
+		return nil
+	}
+	decoded, err := base64.RawURLEncoding.DecodeString(text)
+	us, id, ok := strings.Cut(string(decoded), " ")
+	at, atErr := strconv.ParseInt(us, 10, 64)
+	mention, idErr := strconv.ParseUint(id, 10, 64)
+	if err != nil || !ok || atErr != nil || idErr != nil {
+		p.fail(badCursor)
+		return nil
+	}
+	return &store.EvidenceKey{TimeUS: at, ID: mention}
+}
+
+func evidenceCursor(e *outcryv1.Evidence) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %d", e.GetTimeUs(), e.GetMentionId()))
 }

@@ -11,10 +11,10 @@ import (
 
 // problem is an error as RFC 9457 writes it. Detail says what to do.
 type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
+	Type   string `json:"type" doc:"about:blank: the status says what kind it is."`
+	Title  string `json:"title" doc:"Name of the status."`
+	Status int    `json:"status" doc:"Status of HTTP."`
+	Detail string `json:"detail" doc:"What is wrong, and what to do."`
 }
 
 func (p *problem) Error() string { return p.Detail }

@@ -116,17 +116,22 @@ func (a *API) stretch(ctx context.Context, service *catalog.Service, r timeRange
 	if s.Points, err = a.deps.Store.Series(ctx, service.ID, r.from, r.to, r.step); err != nil {
 		return nil, err
 	}
-	alarms, err := a.deps.Store.Alarms(ctx, service.ID, r.from, r.to)
-	if err != nil {
+	if err := a.alarms(ctx, s); err != nil {
 		return nil, err
 	}
-	s.Alarms = alarmSpans(alarms)
 	filter := store.IncidentFilter{Services: []string{service.ID}, From: r.from, To: r.to, Limit: maxIncidents}
 	if s.Incidents, err = a.deps.Store.Incidents(ctx, filter); err != nil {
 		return nil, err
 	}
 	s.Official, err = a.deps.Store.OfficialWords(ctx, service.ID, r.from, r.to, officialScore, maxOfficial)
 	return s, err
+}
+
+// alarms reads the stretches of time in alarm.
+func (a *API) alarms(ctx context.Context, s *stretch) error {
+	windows, err := a.deps.Store.Alarms(ctx, s.Service.ID, s.From, s.To)
+	s.Alarms = alarmSpans(windows)
+	return err
 }
 
 const (

@@ -125,11 +125,12 @@ func (c KafkaConfig) Validate() error {
 
 // ClickHouseConfig says where ClickHouse is.
 type ClickHouseConfig struct {
-	Address  string        `koanf:"address" doc:"host:port of the native protocol; empty: the embedded server."`
-	Database string        `koanf:"database" doc:"Database of Outcry's tables."`
-	Username string        `koanf:"username" doc:"User name."`
-	Password config.Secret `koanf:"password" doc:"Password."`
-	Library  string        `koanf:"library" doc:"Path of libchdb for the embedded server; empty: fetched once into the user's cache folder."`
+	Address     string        `koanf:"address" doc:"host:port of the native protocol; empty: the embedded server."`
+	HTTPAddress string        `koanf:"http_address" doc:"host:port of ClickHouse's HTTP, over which files and analysts' SQL go; empty: port 8123 of the host in address."`
+	Database    string        `koanf:"database" doc:"Database of Outcry's tables."`
+	Username    string        `koanf:"username" doc:"User name."`
+	Password    config.Secret `koanf:"password" doc:"Password."`
+	Library     string        `koanf:"library" doc:"Path of libchdb for the embedded server; empty: fetched once into the user's cache folder."`
 }
 
 // Validate reports an address without a port and names that are missing or could not be an identifier.
@@ -138,6 +139,11 @@ func (c ClickHouseConfig) Validate() error {
 	if c.Address != "" {
 		if err := checkAddress(c.Address); err != nil {
 			faults = append(faults, fmt.Errorf("address: %w", err))
+		}
+		if c.HTTPAddress != "" {
+			if err := checkAddress(c.HTTPAddress); err != nil {
+				faults = append(faults, fmt.Errorf("http_address: %w", err))
+			}
 		}
 		if c.Library != "" {
 			faults = append(faults, errors.New("library is for the embedded server and address for another one; keep one of them"))

@@ -167,18 +167,22 @@ func (e *engines) startClickHouse(ctx context.Context, cfg Config, progress io.W
 	server.DataDir = filepath.Join(cfg.DataDir, "clickhouse")
 	server.Library = cfg.ClickHouse.Library
 	server.Progress = progress
+	server.Password = rand.Text()
+	for _, r := range store.ReadersOf(cfg.ClickHouse.Database, server.Password) {
+		server.Users = append(server.Users, clickhouse.User{Name: r.Name, Password: r.Password, Settings: r.Settings, Grants: r.Grants})
+	}
 	s, err := clickhouse.Start(ctx, server, log)
 	if err != nil {
 		return err
 	}
 	e.server = s
 	e.closed = append(e.closed, s.Close)
-	e.click.Address, e.click.Username, e.click.Password = s.Addr(), s.User(), s.Password()
+	e.click.Address, e.click.HTTPAddress, e.click.Username, e.click.Password = s.Addr(), s.HTTPAddr(), s.User(), s.Password()
 	return nil
 }
 
 func clickhouseConfig(cfg Config) store.Config {
-	return store.Config{Address: cfg.ClickHouse.Address, Database: cfg.ClickHouse.Database, Username: cfg.ClickHouse.Username,
+	return store.Config{Address: cfg.ClickHouse.Address, HTTPAddress: cfg.ClickHouse.HTTPAddress, Database: cfg.ClickHouse.Database, Username: cfg.ClickHouse.Username,
 		Password: cfg.ClickHouse.Password.Reveal()}
 }
 

@@ -22,11 +22,13 @@ func (a *app) queryCommand() *cli.Command {
 		Name:      "query",
 		Usage:     "ask ClickHouse in SQL",
 		ArgsUsage: "SQL",
-		Description: `Runs one statement that reads, at clickhouse.address or on the data of the embedded engine in data_dir, and prints a JSON object a row.
-The tables and views are described by themselves: SELECT table, name, comment FROM system.columns WHERE database = currentDatabase().
+		Description: `Runs one SELECT at clickhouse.address or on the data of the embedded engine in data_dir, and prints a JSON object a row. It runs as a user
+who reads Outcry's tables and views and nothing else: no table functions, files, addresses or system tables; limits of time, rows and memory hold.
+The view documentation says what every column is.
 
 Examples:
   outcry query "SELECT service, sum(people) AS p FROM service_minute_counts WHERE label = 'outage' GROUP BY service ORDER BY p DESC LIMIT 5"
+  outcry query "SELECT relation, column, comment FROM documentation"
   outcry query - < question.sql`,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			if err := wantArgs(cmd, 1, 1, "SQL"); err != nil {
@@ -64,7 +66,7 @@ func (a *app) query(ctx context.Context, cfg Config, sql string) (err error) {
 	out := bufio.NewWriter(a.stdout)
 	defer func() { err = errors.Join(err, out.Flush()) }()
 	var names [][]byte
-	return st.Query(ctx, sql, func(columns []string) error {
+	return st.Analyse(ctx, sql, func(columns []string) error {
 		for _, c := range columns {
 			name, err := json.Marshal(c)
 			if err != nil {

@@ -32,6 +32,7 @@ func (a *app) root() *cli.Command {
 			a.sourcesCommand(),
 			a.queryCommand(),
 			a.incidentsCommand(),
+			a.keysCommand(),
 			a.doctorCommand(),
 			a.benchCommand(),
 			a.migrateCommand(),

@@ -179,8 +179,8 @@ Example:
 				return err
 			}
 			defer a.closing(e)
-			fmt.Fprintf(a.stdout, "OUTCRY_KAFKA_BROKERS=%s\nOUTCRY_CLICKHOUSE_ADDRESS=%s\nOUTCRY_CLICKHOUSE_USERNAME=%s\nOUTCRY_CLICKHOUSE_PASSWORD=%s\n",
-				joined(e.kafka.Brokers), e.click.Address, e.click.Username, e.click.Password)
+			fmt.Fprintf(a.stdout, "OUTCRY_KAFKA_BROKERS=%s\nOUTCRY_CLICKHOUSE_ADDRESS=%s\nOUTCRY_CLICKHOUSE_HTTP_ADDRESS=%s\nOUTCRY_CLICKHOUSE_USERNAME=%s\nOUTCRY_CLICKHOUSE_PASSWORD=%s\n",
+				joined(e.kafka.Brokers), e.click.Address, e.click.HTTPAddress, e.click.Username, e.click.Password)
 			var ended <-chan struct{}
 			if e.server != nil {
 				ended = e.server.Done()

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"sync"
 	"time"
@@ -29,6 +30,8 @@ type Config struct {
 	NativePort, HTTPPort int
 	// Password of the user that clients are. Empty makes a random one at every Start.
 	Password string
+	// Users are more users beside the one that clients are: the engine takes users from its settings alone, not by CREATE USER.
+	Users []User
 	// MaxMemoryBytes is what all queries, inserts and merges may hold together; beyond it they fail, the engine goes on.
 	// 0 is DefaultConfig's.
 	MaxMemoryBytes int64
@@ -40,6 +43,34 @@ type Config struct {
 	NoRestart bool
 	// Progress shows how far the fetch is. Nil shows nothing.
 	Progress io.Writer
+}
+
+// User may log in from this machine and do what it is granted.
+type User struct {
+	Name     string // lower-case letters, digits and underscores
+	Password string // needed
+	// Settings are ClickHouse's own, such as readonly: 1.
+	Settings map[string]string
+	// Grants are what follows GRANT, without TO: "SELECT ON outcry.incidents_current".
+	Grants []string
+}
+
+var userNamePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+func (u User) validate() error {
+	var faults []error
+	if !userNamePattern.MatchString(u.Name) || u.Name == userName || u.Name == "default" {
+		faults = append(faults, fmt.Errorf("ClickHouse's user %q is not named by lower-case letters, digits and underscores, or is there already", u.Name))
+	}
+	if u.Password == "" {
+		faults = append(faults, fmt.Errorf("ClickHouse's user %q has no password", u.Name))
+	}
+	for name := range u.Settings {
+		if !userNamePattern.MatchString(name) {
+			faults = append(faults, fmt.Errorf("ClickHouse has no setting %q", name))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // DefaultConfig is right for a machine that the pipeline shares with a person. It lacks the data folder.
@@ -59,6 +90,9 @@ func (c Config) Validate() error {
 	var faults []error
 	if c.DataDir == "" {
 		faults = append(faults, errors.New("the embedded ClickHouse has no data folder"))
+	}
+	for _, u := range c.Users {
+		faults = append(faults, u.validate())
 	}
 	for name, port := range map[string]int{"native": c.NativePort, "HTTP": c.HTTPPort} {
 		if port < 0 || port > 65535 {
@@ -150,7 +184,7 @@ func (s *Server) first(ctx context.Context) (*child, error) {
 		if s.native, s.http, err = choosePorts(ctx, s.cfg.NativePort, s.cfg.HTTPPort); err != nil {
 			return nil, err
 		}
-		if err := writeSettings(s.files, s.native, s.http, s.cfg.MaxMemoryBytes, max(2, runtime.NumCPU()/2), s.password); err != nil {
+		if err := writeSettings(s.files, s.native, s.http, s.cfg.MaxMemoryBytes, max(2, runtime.NumCPU()/2), s.password, s.cfg.Users); err != nil {
 			return nil, err
 		}
 		var started *child

@@ -29,6 +29,11 @@ var settingsFile = template.Must(template.New("clickhouse.xml").Funcs(template.F
     <tcp_port>{{.NativePort}}</tcp_port>
     <http_port>{{.HTTPPort}}</http_port>
     <users_config>{{text .Users}}</users_config>
+    <access_control_improvements>
+        <select_from_system_db_requires_grant>true</select_from_system_db_requires_grant>
+        <select_from_information_schema_requires_grant>true</select_from_information_schema_requires_grant>
+        <settings_constraints_replace_previous>true</settings_constraints_replace_previous>
+    </access_control_improvements>
 
     <log-level>warning</log-level>
     <logger>
@@ -55,14 +60,17 @@ var settingsFile = template.Must(template.New("clickhouse.xml").Funcs(template.F
 // user of the machine who finds the port can read and write nothing, though he can stop the listening or waste its time.
 //
 // The profile undoes what clickhouse-local sets apart from a server.
-var usersFile = template.Must(template.New("users.xml").Parse(`<clickhouse>
+var usersFile = template.Must(template.New("users.xml").Funcs(template.FuncMap{"text": escape, "hash": passwordHash}).Parse(`<clickhouse>
     <!-- Written at every start of Outcry's embedded ClickHouse. -->
     <profiles>
         <default/>
         <outcry>
             <implicit_select>0</implicit_select>
             <allow_introspection_functions>0</allow_introspection_functions>
-        </outcry>
+        </outcry>{{range .More}}
+        <{{.Name}}>{{range $name, $value := .Settings}}
+            <{{$name}}>{{text $value}}</{{$name}}>{{end}}
+        </{{.Name}}>{{end}}
     </profiles>
     <quotas><default/></quotas>
     <users>
@@ -77,13 +85,22 @@ var usersFile = template.Must(template.New("users.xml").Parse(`<clickhouse>
             </grants>
         </default>
         <outcry>
-            <password_sha256_hex>{{.PasswordHash}}</password_sha256_hex>
+            <password_sha256_hex>{{hash .Password}}</password_sha256_hex>
             <networks><ip>127.0.0.1</ip></networks>
             <profile>outcry</profile>
             <quota>default</quota>
             <access_management>1</access_management>
             <named_collection_control>1</named_collection_control>
-        </outcry>
+        </outcry>{{range .More}}
+        <{{.Name}}>
+            <password_sha256_hex>{{hash .Password}}</password_sha256_hex>
+            <networks><ip>127.0.0.1</ip></networks>
+            <profile>{{.Name}}</profile>
+            <quota>default</quota>
+            <grants>{{range .Grants}}
+                <query>GRANT {{text .}}</query>{{end}}
+            </grants>
+        </{{.Name}}>{{end}}
     </users>
 </clickhouse>
 `))
@@ -92,14 +109,13 @@ var usersFile = template.Must(template.New("users.xml").Parse(`<clickhouse>
 const userName = "outcry"
 
 // writeSettings writes both files and makes the folders they name.
-func writeSettings(l layout, nativePort, httpPort int, maxMemory int64, mergeThreads int, password string) error {
+func writeSettings(l layout, nativePort, httpPort int, maxMemory int64, mergeThreads int, password string, more []User) error {
 	if err := os.MkdirAll(l.data(), 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	hash := sha256.Sum256([]byte(password))
 	values := map[string]any{
 		"NativePort": nativePort, "HTTPPort": httpPort, "MaxMemoryBytes": maxMemory, "MergeThreads": mergeThreads,
-		"Users": l.users(), "Log": l.log(), "PasswordHash": hex.EncodeToString(hash[:]),
+		"Users": l.users(), "Log": l.log(), "Password": password, "More": more,
 	}
 	for path, file := range map[string]*template.Template{l.settings(): settingsFile, l.users(): usersFile} {
 		var text bytes.Buffer
@@ -111,6 +127,11 @@ func writeSettings(l layout, nativePort, httpPort int, maxMemory int64, mergeThr
 		}
 	}
 	return nil
+}
+
+func passwordHash(password string) string {
+	hash := sha256.Sum256([]byte(password))
+	return hex.EncodeToString(hash[:])
 }
 
 func escape(s string) (string, error) {
