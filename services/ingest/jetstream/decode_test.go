@@ -41,6 +41,9 @@ func TestDecode(t *testing.T) {
 		URL: "https://bsky.app/profile/did:plc:ann/post/k"}
 	full := base
 	full.Lang, full.ReplyTo = "nb", "at://did:plc:bob/app.bsky.feed.post/j"
+	long, linked := base, base
+	long.Text = strings.Repeat("x", post.MaxTextBytes)
+	linked.Text, linked.Lang = "é see https://example.org/a/b/c now", "pt-BR"
 	for _, tt := range []struct {
 		name, raw string
 		want      []source.Event
@@ -51,6 +54,14 @@ func TestDecode(t *testing.T) {
 		{"reply to something else", commitOf("create", `,"record":{"text":"hi","reply":{"parent":{"uri":"https://example.org"}}}`), []source.Event{{Post: base}}},
 		{"edit", commitOf("update", `,"record":{"text":"hi"}`), []source.Event{{Post: base, Revision: at}}},
 		{"delete", commitOf("delete", ``), []source.Event{{Kind: source.Delete, Post: post.Post{Source: SourceName, ID: id, CreatedAt: time.UnixMicro(at).UTC()}}}},
+		{"a text beyond the limit is cut", commitOf("create", `,"record":{"text":"`+strings.Repeat("x", post.MaxTextBytes+1)+`"}`), []source.Event{{Post: long}}},
+		{"whole links, plain text", commitOf("create", `,"record":{"text":"é  see example.org/a... \u0000now","langs":["PT-br"],"facets":[
+			{"index":{"byteStart":8,"byteEnd":24},"features":[{"$type":"app.bsky.richtext.facet#link","uri":"https://example.org/a/b/c"}]},
+			{"index":{"byteStart":0,"byteEnd":999},"features":[{"$type":"app.bsky.richtext.facet#link","uri":"javascript:x"}]},
+			{"index":{"byteStart":-1,"byteEnd":1},"features":[{"$type":"app.bsky.richtext.facet#mention","did":"did:plc:bob"}]}]}`), []source.Event{{Post: linked}}},
+		{"account gone", `{"did":"did:plc:ann","time_us":1772359200123456,"kind":"account","account":{"active":false,"status":"deleted"}}`,
+			[]source.Event{{Kind: source.RemoveAuthor, Post: post.Post{Source: SourceName, Author: "did:plc:ann", CreatedAt: time.UnixMicro(at).UTC()}}}},
+		{"account back", `{"did":"did:plc:ann","time_us":1,"kind":"account","account":{"active":true}}`, nil},
 		{"like", strings.Replace(commitOf("create", `,"record":{}`), "feed.post", "feed.like", 1), nil},
 		{"identity", `{"did":"did:plc:ann","time_us":1,"kind":"identity","identity":{}}`, nil},
 		{"a kind that is yet to come", `{"did":"did:plc:ann","time_us":1,"kind":"sync"}`, nil},
@@ -72,7 +83,7 @@ func TestRubbish(t *testing.T) {
 		{"unknown operation", commitOf("burn", ""), `unknown operation "burn"`},
 		{"the future", strings.Replace(commitOf("create", `,"record":{"text":"hi"}`), "1772359200123456", "1872359200123456", 1),
 			"field \"created_at\" lies in the future: 2029-05-01T19:46:40Z"},
-		{"text too long", commitOf("create", `,"record":{"text":"`+strings.Repeat("x", post.MaxTextBytes+1)+`"}`), `field "text" has 10001 bytes; at most 10000 are read`},
+		{"account without an account", `{"did":"did:plc:ann","time_us":1,"kind":"account"}`, "account event without an account"},
 	} {
 		got := decode(t, tt.raw)
 		if len(got) != 1 || got[0].Kind != source.Unreadable {
@@ -99,6 +110,8 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("%q gave an invalid post: %v", raw, e.Post.Validate())
 			case e.Kind == source.Delete && (e.Post.ID == "" || e.Post.Source != SourceName):
 				t.Errorf("%q gave a delete of nothing", raw)
+			case e.Kind == source.RemoveAuthor && e.Post.Author == "":
+				t.Errorf("%q removed nobody", raw)
 			case e.Kind == source.Unreadable && (e.Fault == nil || e.Fault.Reason == ""):
 				t.Errorf("%q gave a fault without a reason", raw)
 			}
