@@ -112,9 +112,9 @@ func (c candidates) choose() []*outcryv1.Evidence {
 }
 
 // withdraw removes the text of a post that its author or network took back.
-func (c candidates) withdraw(source, post string) {
+func (c candidates) withdraw(r *outcryv1.Retraction) {
 	for i, o := range c {
-		if o.x.Source == source && o.x.PostId == post {
+		if Withdraws(r, o.x) {
 			c[i].x = withoutText(o.x)
 		}
 	}

@@ -3,6 +3,7 @@ package incident
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -369,26 +370,46 @@ func (m *Machine) explanation() string {
 	return s
 }
 
-// Withdraw forgets the text of a post that its author or network took back; the person stays counted. It returns a copy of the incident
-// if it had shown the post, else nil.
-func (m *Machine) Withdraw(source, post string) *outcryv1.Incident {
-	m.candidates.withdraw(source, post)
+// Withdraws says whether a retraction withdraws the text of a mention, of whatever revision: of the post, or of all posts of the account up to a time.
+func Withdraws(r *outcryv1.Retraction, x *outcryv1.Mention) bool {
+	if r.GetAuthor() != 0 {
+		return x.Author == r.Author && x.Source == r.Source && x.TimeUs <= r.TimeUs
+	}
+	return x.Source == r.Source && x.PostId == r.PostId
+}
+
+// Withdraw forgets the text of a post, or of all posts of an account, that the author or the network took back; the person stays counted. It returns
+// a copy of the incident if it had shown such a post, else nil.
+func (m *Machine) Withdraw(r *outcryv1.Retraction) *outcryv1.Incident {
+	shown := m.showsOf(r)
+	for _, x := range m.recent.officials {
+		if i := m.incident; i != nil && Withdraws(r, x) && i.OfficialText != "" && i.OfficialText == x.Text && i.OfficialUrl == x.Url {
+			i.OfficialText, i.OfficialUrl, shown = "", "", true
+		}
+	}
+	m.candidates.withdraw(r)
 	for _, list := range [][]*outcryv1.Mention{m.recent.outages, m.recent.recovered, m.recent.officials} {
 		for k, x := range list {
-			if x.Source == source && x.PostId == post {
+			if Withdraws(r, x) {
 				list[k] = withoutText(x)
 			}
 		}
 	}
-	if m.incident == nil {
+	if m.incident == nil || !shown {
 		return nil
 	}
-	for _, e := range m.incident.Evidence {
-		if e.Source == source && e.PostId == post {
-			m.incident.Evidence = m.candidates.choose()
-			m.incident.Revision++
-			return proto.CloneOf(m.incident)
+	m.incident.Evidence = m.candidates.choose()
+	m.incident.Revision++
+	return proto.CloneOf(m.incident)
+}
+
+// showsOf says whether the incident shows, or may show, what is withdrawn: evidence does not tell its author, the candidates that it was chosen from do.
+func (m *Machine) showsOf(r *outcryv1.Retraction) bool {
+	return m.incident != nil && slices.ContainsFunc(m.incident.Evidence, func(e *outcryv1.Evidence) bool {
+		if r.GetAuthor() == 0 {
+			return e.Source == r.Source && e.PostId == r.PostId
 		}
-	}
-	return nil
+		i := slices.IndexFunc(m.candidates, func(c candidate) bool { return c.x.Id == e.MentionId })
+		return i < 0 || Withdraws(r, m.candidates[i].x)
+	})
 }

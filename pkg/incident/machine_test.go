@@ -121,7 +121,7 @@ func TestWithdrawnTextGoes(t *testing.T) {
 	p.play("feed 6/min 5m")
 	shown := p.last.Evidence[0]
 	people := p.last.People
-	after := p.machine.Withdraw(shown.Source, shown.PostId)
+	after := p.machine.Withdraw(&outcryv1.Retraction{Source: shown.Source, PostId: shown.PostId})
 	if after == nil {
 		t.Fatal("nothing to publish")
 	}
@@ -133,8 +133,35 @@ func TestWithdrawnTextGoes(t *testing.T) {
 	if after.People != people || after.Revision != p.last.Revision+1 {
 		t.Errorf("%d people, revision %d; want %d, %d", after.People, after.Revision, people, p.last.Revision+1)
 	}
-	if p.machine.Withdraw("twitter", "no such post") != nil {
+	if p.machine.Withdraw(&outcryv1.Retraction{Source: "twitter", PostId: "no such post"}) != nil {
 		t.Error("published for a post that was not shown")
+	}
+}
+
+// An account goes with all its posts up to a time; nobody else's text does, and the person stays counted.
+func TestWithdrawnAccountGoes(t *testing.T) {
+	p := newPlayer(t, "withdrawn-account")
+	p.play("feed 0.05/min 40h")
+	p.play("feed 6/min 5m")
+	var of *outcryv1.Mention
+	for _, c := range p.machine.candidates {
+		if c.x.Id == p.last.Evidence[0].MentionId {
+			of = c.x
+		}
+	}
+	people, texts := p.last.People, len(p.last.Evidence)
+	if p.machine.Withdraw(&outcryv1.Retraction{Source: of.Source, Author: of.Author, TimeUs: of.TimeUs - 1}) != nil ||
+		p.machine.Withdraw(&outcryv1.Retraction{Source: "elsewhere", Author: of.Author, TimeUs: of.TimeUs}) != nil {
+		t.Error("withdrawn too early, or from another network")
+	}
+	after := p.machine.Withdraw(&outcryv1.Retraction{Source: of.Source, Author: of.Author, TimeUs: of.TimeUs})
+	if after == nil || after.People != people || len(after.Evidence) < min(texts, 2) {
+		t.Fatalf("after the account went: %v", after)
+	}
+	for _, e := range after.Evidence {
+		if e.MentionId == of.Id {
+			t.Error("its text is still shown")
+		}
 	}
 }
 

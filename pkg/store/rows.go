@@ -88,9 +88,20 @@ func mentionVersion(m *Mention) uint64 {
 	return v
 }
 
-// Withdraw removes the text of the mentions of posts, up to a revision of each. The counts stay, and a later delivery of such a revision
-// does not bring the text back.
-func (s *Store) Withdraw(ctx context.Context, posts []*outcryv1.Retraction) error {
+// Withdraw removes the text of the mentions of posts, up to a revision of each, and of accounts, up to a time. The counts stay, and a later
+// delivery of such a revision does not bring the text back.
+func (s *Store) Withdraw(ctx context.Context, retractions []*outcryv1.Retraction) error {
+	var posts, accounts []*outcryv1.Retraction
+	for _, r := range retractions {
+		if r.GetAuthor() != 0 {
+			accounts = append(accounts, r)
+		} else {
+			posts = append(posts, r)
+		}
+	}
+	if err := s.withdrawAccounts(ctx, accounts); err != nil {
+		return err
+	}
 	posts = farthest(posts)
 	for len(posts) > 0 {
 		n := min(len(posts), 1000)
@@ -110,6 +121,32 @@ func (s *Store) Withdraw(ctx context.Context, posts []*outcryv1.Retraction) erro
 				received_at, withdrawn
 			FROM mentions AS m FINAL
 			WHERE post_id IN (?) AND place_in_list > 0 AND revision <= up_to AND m.version < withdrawn`, sources, ids, revisions, ids)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withdrawAccounts removes the text of all mentions of authors up to a time.
+func (s *Store) withdrawAccounts(ctx context.Context, accounts []*outcryv1.Retraction) error {
+	for len(accounts) > 0 {
+		n := min(len(accounts), 1000)
+		sources, authors, until := make([]string, n), make([]uint64, n), make([]int64, n)
+		for i, r := range accounts[:n] {
+			sources[i], authors[i], until[i] = r.GetSource(), r.GetAuthor(), r.GetTimeUs()
+		}
+		accounts = accounts[n:]
+		err := s.exec(ctx, "withdraw the texts of accounts", `
+			INSERT INTO mentions (service, time, id, label, score, symptom, model_version, source, post_id, author, text, lang, url,
+				reply_to, repost_of, place, official_author, text_fingerprint, also, places, revision, counted_at, mentions_partition, mentions_offset,
+				received_at, version)
+			SELECT service, time, id, label, score, symptom, model_version, source, post_id, author, '', lang, '',
+				reply_to, repost_of, place, official_author, text_fingerprint, also, places, revision, counted_at, mentions_partition, mentions_offset,
+				received_at, bitOr(version, 2)
+			FROM mentions AS m FINAL
+			WHERE author IN (?) AND (text != '' OR url != '') AND arrayExists((s, a, t) -> s = m.source AND a = m.author AND toUnixTimestamp64Micro(m.time) <= t, ?, ?, ?)`,
+			authors, sources, authors, until)
 		if err != nil {
 			return err
 		}

@@ -190,6 +190,39 @@ func TestWithdrawnTextsStayAway(t *testing.T) {
 	}
 }
 
+// An account goes: the texts of all its posts up to then, of that network alone, and nothing else of them.
+func TestWithdrawnAccounts(t *testing.T) {
+	s, ctx := open(t, "withdrawn_accounts"), t.Context()
+	var list []store.Mention
+	for id := uint64(1); id <= 5; id++ {
+		m := mention(id, 100, clock(16, int(id), 0), outcryv1.Label_LABEL_OUTAGE)
+		m.Text, m.Also, m.Places = fmt.Sprint("text ", id), []string{"gmail"}, []string{"no"}
+		list = append(list, m)
+	}
+	list[1].Author, list[2].Source, list[4].Revision = 200, "mastodon", 7
+	must(t, s.InsertMentions(ctx, list))
+	counts := "SELECT service, ' ', people, ' ', posts FROM service_minute_counts ORDER BY minute, source"
+	before := rows(t, s, counts)
+	until := list[3].GetTimeUs()
+	gone := []*outcryv1.Retraction{{Source: "twitter", Author: 100, TimeUs: until}, {Source: "twitter", PostId: "p2", Revision: 1 << 60}, {Source: "x", Author: 7, TimeUs: until}}
+	want := []string{"1 ", "2 ", "3 text 3", "4 ", "5 text 5"}
+	for range 2 {
+		must(t, s.Withdraw(ctx, gone))
+		if diff := cmp.Diff(want, rows(t, s, "SELECT id, ' ', text FROM mentions_current ORDER BY id")); diff != "" {
+			t.Errorf("texts (-want +got):\n%s", diff)
+		}
+		must(t, s.InsertMentions(ctx, list)) // delivered again
+	}
+	gone[0].TimeUs = list[4].GetTimeUs()
+	must(t, s.Withdraw(ctx, gone))
+	if got := rows(t, s, "SELECT text, url, also[1], places[1] FROM mentions_current WHERE source = 'twitter' ORDER BY id"); len(got) != 4 || got[3] != "gmailno" || got[0] != "gmailno" {
+		t.Errorf("what is left: %q", got)
+	}
+	if diff := cmp.Diff(before, rows(t, s, counts)); diff != "" {
+		t.Errorf("counts changed (-before +after):\n%s", diff)
+	}
+}
+
 // More withdrawals than fit one statement.
 func TestManyWithdrawals(t *testing.T) {
 	s := open(t, "many_withdrawals")

@@ -188,11 +188,11 @@ func (p *partition) wait(m *outcryv1.Mention, step int64) {
 // incidents under way. It returns those that had shown it.
 func (p *partition) retract(r *outcryv1.Retraction) (changed []*outcryv1.Incident) {
 	k := postKey{r.GetSource(), r.GetPostId()}
-	if before, ok := p.withdraw[k]; ok && before >= r.GetRevision() {
+	if before, ok := p.withdraw[k]; ok && before >= r.GetRevision() && r.GetAuthor() == 0 {
 		return nil
 	}
 	withdraw := func(s *service) {
-		if i := s.incident.Withdraw(r.GetSource(), r.GetPostId()); i != nil {
+		if i := s.incident.Withdraw(r); i != nil {
 			s.dirty = true
 			changed = append(changed, i)
 		}
@@ -206,12 +206,30 @@ func (p *partition) retract(r *outcryv1.Retraction) (changed []*outcryv1.Inciden
 		}
 	}
 	slices.SortFunc(changed, func(a, b *outcryv1.Incident) int { return cmp.Compare(a.GetId(), b.GetId()) })
+	if r.GetAuthor() != 0 {
+		p.forgetTexts(r)
+		return changed // its posts come before it in every partition of posts.v1, so nothing need be remembered
+	}
 	step := r.GetTimeUs() / stepUS
 	if p.clock != math.MinInt64 {
 		step = min(max(step, p.clock), p.clock+rememberSteps)
 	}
 	p.withhold(k, r.GetRevision(), step)
 	return changed
+}
+
+// forgetTexts takes the texts of an account from what waits for its step.
+func (p *partition) forgetTexts(r *outcryv1.Retraction) {
+	for _, byService := range p.pending {
+		for _, list := range byService {
+			for i, m := range list {
+				if incident.Withdraws(r, m) {
+					list[i] = proto.CloneOf(m)
+					list[i].Text, list[i].Url = "", ""
+				}
+			}
+		}
+	}
 }
 
 // now is the event time up to which everything is decided.

@@ -33,6 +33,9 @@ func decode(value []byte) (*outcryv1.MentionRecord, error) {
 		if !within(x.GetTimeUs(), maxTimeUS) || !within(x.GetRevision(), maxRevision) {
 			return nil, fmt.Errorf("retraction at time_us %d of revision %d", x.GetTimeUs(), x.GetRevision())
 		}
+		if x.GetAuthor() != 0 && x.GetPostId() != "" {
+			return nil, errors.New("retraction of a post and of an account at once")
+		}
 		return r, nil
 	case *outcryv1.MentionRecord_Progress:
 		return r, checkProgress(record.Progress)

@@ -188,6 +188,14 @@ func (w *worker) take(m *bus.Message) {
 		w.count(p.GetSource(), p.GetTimeUs()).Deletes++
 		w.retract(p, deletedRevision)
 		watermark = math.MinInt64 // a delete may come long after everything else, or carry no time at all
+	case outcryv1.Post_KIND_AUTHOR_REMOVED:
+		if p.GetAuthor() == 0 {
+			w.unreadable(m, "removal of an unknown author")
+			return
+		}
+		w.broadcast(m.Key, &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Retraction{
+			Retraction: &outcryv1.Retraction{Source: p.GetSource(), Author: p.GetAuthor(), Revision: deletedRevision, TimeUs: p.GetTimeUs()}}})
+		watermark = math.MinInt64
 	case outcryv1.Post_KIND_CLOCK:
 	default:
 		w.unreadable(m, fmt.Sprintf("unknown kind %d of post", p.GetKind()))

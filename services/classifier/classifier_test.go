@@ -162,6 +162,32 @@ func idOf(source, id, service string) uint64 {
 
 // A post becomes one mention for each service that it names, with an id that depends on nothing else; edits and deletes withdraw what was
 // said before, everywhere, because nobody remembers where it was said.
+// An account that goes is withdrawn in every partition of mentions.v1; a removal of nobody is unreadable.
+func TestRemovedAuthorsAreWithdrawnEverywhere(t *testing.T) {
+	s := newSite(t, 2)
+	removed := &outcryv1.Post{Kind: outcryv1.Post_KIND_AUTHOR_REMOVED, Source: "bluesky", Author: 77, TimeUs: start + second}
+	nobody := &outcryv1.Post{Kind: outcryv1.Post_KIND_AUTHOR_REMOVED, Source: "bluesky", TimeUs: start}
+	s.write(message(t, aPost("1", "skype is down", start)), message(t, removed), message(t, nobody))
+	stop := s.stage(DefaultConfig())
+	eventually(t, "everything is classified", func() bool { return s.committed(0) == 3 })
+	stop()
+	want := &outcryv1.Retraction{Source: "bluesky", Author: 77, Revision: deletedRevision, TimeUs: start + second}
+	for partition := range 2 {
+		var got []*outcryv1.Retraction
+		for _, r := range s.records(partition) {
+			if x := r.GetRetraction(); x != nil {
+				got = append(got, x)
+			}
+		}
+		if len(got) != 1 || !proto.Equal(got[0], want) {
+			t.Errorf("partition %d: %v, want %v", partition, got, want)
+		}
+	}
+	if dead := s.values(topics.Dead, 0); len(dead) != 1 {
+		t.Errorf("%d dead letters, want that of nobody", len(dead))
+	}
+}
+
 func TestPostsBecomeMentions(t *testing.T) {
 	s := newSite(t, 2)
 	hasher := post.NewAuthorHasher(key)

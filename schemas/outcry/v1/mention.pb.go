@@ -777,8 +777,10 @@ type Retraction struct {
 	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	PostId string                 `protobuf:"bytes,2,opt,name=post_id,json=postId,proto3" json:"post_id,omitempty"`
 	// Mentions of this revision and older ones lose their text.
-	Revision      int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
-	TimeUs        int64 `protobuf:"varint,4,opt,name=time_us,json=timeUs,proto3" json:"time_us,omitempty"`
+	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	TimeUs   int64 `protobuf:"varint,4,opt,name=time_us,json=timeUs,proto3" json:"time_us,omitempty"`
+	// Set where a whole account was withdrawn: all mentions of source and author up to time_us lose their text. post_id is empty then.
+	Author        uint64 `protobuf:"fixed64,60,opt,name=author,proto3" json:"author,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -837,6 +839,13 @@ func (x *Retraction) GetRevision() int64 {
 func (x *Retraction) GetTimeUs() int64 {
 	if x != nil {
 		return x.TimeUs
+	}
+	return 0
+}
+
+func (x *Retraction) GetAuthor() uint64 {
+	if x != nil {
+		return x.Author
 	}
 	return 0
 }
@@ -1078,13 +1087,14 @@ const file_outcry_v1_mention_proto_rawDesc = "" +
 	"\x0fposts_partition\x18\x14 \x01(\x05R\x0epostsPartition\x12!\n" +
 	"\fposts_offset\x18\x15 \x01(\x03R\vpostsOffset\x12\x12\n" +
 	"\x04also\x182 \x03(\tR\x04also\x12\x16\n" +
-	"\x06places\x183 \x03(\tR\x06places\"r\n" +
+	"\x06places\x183 \x03(\tR\x06places\"\x8a\x01\n" +
 	"\n" +
 	"Retraction\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x17\n" +
 	"\apost_id\x18\x02 \x01(\tR\x06postId\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x03R\brevision\x12\x17\n" +
-	"\atime_us\x18\x04 \x01(\x03R\x06timeUs\"\x8b\x02\n" +
+	"\atime_us\x18\x04 \x01(\x03R\x06timeUs\x12\x16\n" +
+	"\x06author\x18< \x01(\x06R\x06author\"\x8b\x02\n" +
 	"\bProgress\x12'\n" +
 	"\x0fposts_partition\x18\x01 \x01(\x05R\x0epostsPartition\x12)\n" +
 	"\x10posts_partitions\x18\x02 \x01(\x05R\x0fpostsPartitions\x12!\n" +
