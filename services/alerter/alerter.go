@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,6 +18,7 @@ import (
 	"outcry.dev/pkg/store"
 	"outcry.dev/pkg/topics"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
+	"outcry.dev/services/alerter/action"
 	"outcry.dev/services/alerter/alert"
 )
 
@@ -48,6 +50,7 @@ type Alerter struct {
 	metrics    *metrics
 	out        sync.Mutex // partitions share Out
 	deliveries *deliveries
+	signer     *action.Signer // nil without links
 }
 
 // New remembers.
@@ -80,6 +83,11 @@ func (a *Alerter) Run(ctx context.Context) (err error) {
 	}
 	logged := a.deliveries.start(ctx)
 	defer logged()
+	endLinks, err := a.links(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endLinks()) }()
 	return a.deps.Bus.Consume(ctx, bus.GroupConfig{Group: Group, Topic: topics.Incidents},
 		func(ctx context.Context, claim *bus.Claim) (err error) {
 			p := newPartition(a, claim, dead, hook)
@@ -113,11 +121,10 @@ func encode(i *outcryv1.Incident) ([]byte, error) {
 }
 
 // writer writes what people read in alerts.
-func (a *Alerter) writer() alert.Writer { return Writer(a.cfg, a.deps.Catalog) }
+func (a *Alerter) writer() alert.Writer { return newWriter(a.cfg, a.deps.Catalog, a.signer) }
 
-// Writer returns what writes the alerts of a configuration.
-func Writer(cfg Config, c *catalog.Catalog) alert.Writer {
-	return alert.Writer{PublicURL: trimSlash(cfg.PublicURL), Runbook: cfg.Runbook, Service: func(id string) (alert.Service, bool) {
+func newWriter(cfg Config, c *catalog.Catalog, signer *action.Signer) alert.Writer {
+	w := alert.Writer{PublicURL: trimSlash(cfg.PublicURL), Runbook: cfg.Runbook, Service: func(id string) (alert.Service, bool) {
 		if c == nil {
 			return alert.Service{}, false
 		}
@@ -127,6 +134,15 @@ func Writer(cfg Config, c *catalog.Catalog) alert.Writer {
 		}
 		return alert.Service{Name: s.Name, Category: s.Category, Countries: s.Countries}, true
 	}}
+	if signer != nil {
+		w.Links = func(i *outcryv1.Incident) map[string]string {
+			if !open(i) || i.GetTest() {
+				return nil // nothing is left to be done about it
+			}
+			return signer.Links(i.GetId(), time.Now())
+		}
+	}
+	return w
 }
 
 func trimSlash(address string) string { return strings.TrimRight(address, "/") }

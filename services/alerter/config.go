@@ -25,6 +25,7 @@ type Config struct {
 	ReconcileEvery     time.Duration `koanf:"reconcile_every" doc:"How often alerts are held against the incidents in ClickHouse, 1s to 1h."`
 
 	Page    Page    `koanf:"page" doc:"The default configuration of alerts; without effect where alertmanager_config or alertmanagers is set."`
+	Links   Links   `koanf:"links" doc:"Links in alerts by which people acknowledge, dismiss and note."`
 	Webhook Webhook `koanf:"webhook" doc:"Every change of every incident, in Outcry's own form."`
 }
 
@@ -34,6 +35,34 @@ type Page struct {
 	WebhookURL config.Secret `koanf:"webhook_url" doc:"Address that is paged in the form of Alertmanager's webhooks; empty for none."`
 	Suspected  bool          `koanf:"suspected" doc:"Page for suspected incidents too, some minutes earlier; their confirmation is then another page."`
 	GroupWait  time.Duration `koanf:"group_wait" doc:"How long a first page waits for what belongs to it, 0s to 10m."`
+}
+
+// Links says how people act from messages.
+type Links struct {
+	URL         string        `koanf:"url" doc:"Address under which people reach links.listen, https://…; empty for no links in alerts."`
+	Listen      string        `koanf:"listen" doc:"Address, host:port, that serves what the links lead to, and nothing else."`
+	ExpireAfter time.Duration `koanf:"expire_after" doc:"How long a link works at least, 10m to 30 days; it works once."`
+	Key         config.Secret `koanf:"key" doc:"Signs the links, at least 16 bytes; empty: one is made in data_dir."`
+}
+
+// Validate reports everything that is wrong.
+func (l Links) Validate() error {
+	var faults []error
+	if l.URL != "" {
+		if err := checkURL(l.URL); err != nil {
+			faults = append(faults, fmt.Errorf("url: %w", err))
+		}
+		if _, _, err := net.SplitHostPort(l.Listen); err != nil {
+			faults = append(faults, fmt.Errorf("listen is %q; expected host:port", l.Listen))
+		}
+	}
+	if l.ExpireAfter < 10*time.Minute || l.ExpireAfter > 30*24*time.Hour {
+		faults = append(faults, fmt.Errorf("expire_after %s is outside 10m to 720h", l.ExpireAfter))
+	}
+	if n := len(l.Key); n > 0 && n < 16 {
+		faults = append(faults, fmt.Errorf("key has %d bytes; at least 16 keep links from being forged", n))
+	}
+	return errors.Join(faults...)
 }
 
 // Webhook is a receiver of incidents over HTTP.
@@ -49,6 +78,7 @@ type Webhook struct {
 func DefaultConfig() Config {
 	return Config{Stdout: true, Alertmanagers: []string{}, PublicURL: "http://127.0.0.1:8080", ResendEvery: time.Minute, ReconcileEvery: time.Minute,
 		Page:    Page{GroupWait: 10 * time.Second},
+		Links:   Links{Listen: "127.0.0.1:8081", ExpireAfter: 24 * time.Hour},
 		Webhook: Webhook{Timeout: 10 * time.Second, GiveUpAfter: 24 * time.Hour}}
 }
 

@@ -199,7 +199,7 @@ func (p *partition) handle(ctx context.Context, m *bus.Message) error {
 		p.metrics.changes.WithLabelValues(outcomeDelivered).Inc()
 		return nil
 	}
-	return p.enqueue(ctx, i.GetId(), change{offset: m.Offset, id: fmt.Sprintf("%s.%d", i.GetId(), i.GetRevision()), body: line, incident: i})
+	return p.enqueue(ctx, i.GetId(), change{offset: m.Offset, id: requestID(i), body: line, incident: i})
 }
 
 // bury writes what cannot be read to dead.v1.

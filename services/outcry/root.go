@@ -31,6 +31,7 @@ func (a *app) root() *cli.Command {
 		{"Look after it", []*cli.Command{
 			a.sourcesCommand(),
 			a.queryCommand(),
+			a.alertsCommand(),
 			a.incidentsCommand(),
 			a.keysCommand(),
 			a.doctorCommand(),

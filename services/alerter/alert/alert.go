@@ -118,6 +118,18 @@ func (w Writer) annotations(i *outcryv1.Incident) map[string]string {
 	if w.Runbook != "" {
 		a["runbook_url"] = strings.ReplaceAll(w.Runbook, "{service}", url.PathEscape(i.GetService()))
 	}
+	for _, v := range i.GetVerdicts() {
+		said := fmt.Sprintf("%s, %s", Plain(v.GetWho(), 60), clock(v.GetAtUs()))
+		if v.GetText() != "" {
+			said += ": " + Plain(v.GetText(), textRunes)
+		}
+		switch v.GetKind() { // the last one counts
+		case outcryv1.Verdict_KIND_ACKNOWLEDGE:
+			a["acknowledged"] = said
+		case outcryv1.Verdict_KIND_NOTE:
+			a["noted"] = said
+		}
+	}
 	if len(i.GetConsequences()) > 0 {
 		a["consequences"] = Plain(strings.Join(i.GetConsequences(), ", "), 400)
 	}
