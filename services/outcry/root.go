@@ -20,6 +20,7 @@ func (a *app) root() *cli.Command {
 			a.demoCommand(),
 			a.upCommand(),
 			a.replayCommand(),
+			a.backtestCommand(),
 		}},
 		{"Look at posts", []*cli.Command{
 			a.classifyCommand(),
