@@ -19,7 +19,7 @@ type AuthorHasher struct {
 func NewAuthorHasher(key []byte) *AuthorHasher { return &AuthorHasher{mac: hmac.New(sha256.New, key)} }
 
 // caseless are the networks on which two spellings of a name are one account.
-var caseless = map[string]bool{"twitter": true, "bluesky": true, "mastodon": true, "reddit": true}
+var caseless = map[string]bool{"twitter": true, X: true, "bluesky": true, "mastodon": true, "reddit": true}
 
 // Hash returns the first 64 bits of HMAC-SHA-256 over source and author, and 1 in place of 0, which stands for an unknown author.
 // On networks where names do not differ by case alone, neither do hashes.

@@ -39,6 +39,12 @@ type Post struct {
 // StatusPages is the source of what operators say on their status pages. Its authors are ids of services of the catalog.
 const StatusPages = "statuspage"
 
+// X is the source of posts of X, whose terms allow to pass on ids and nothing else.
+const X = "x"
+
+// IDsOnly reports whether only the ids of a source's posts may be passed on: its texts are read, and neither stored nor shown.
+func IDsOnly(source string) bool { return source == X }
+
 // Notice is the state of an incident by its operator.
 type Notice int
 

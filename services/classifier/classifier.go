@@ -84,8 +84,11 @@ func officialAuthors(c *catalog.Catalog, key []byte) map[uint64][]string {
 		out[hasher.Hash(post.StatusPages, service.ID)] = []string{service.ID}
 		for source, handles := range service.Official {
 			for _, handle := range handles {
-				for _, spelling := range []string{handle, strings.ToLower(handle)} {
-					k := hasher.Hash(source, spelling)
+				keys := []uint64{hasher.Hash(source, handle), hasher.Hash(source, strings.ToLower(handle))}
+				if source == "twitter" { // the same accounts, under the name that the network has now
+					keys = append(keys, hasher.Hash(post.X, handle))
+				}
+				for _, k := range keys {
 					if !slices.Contains(out[k], service.ID) {
 						out[k] = append(out[k], service.ID)
 					}
@@ -226,6 +229,10 @@ func (w *worker) classify(p *outcryv1.Post, offset int64) {
 		return
 	}
 	fingerprint := classify.CopyFingerprint(p.GetText())
+	text := p.GetText()
+	if post.IDsOnly(p.GetSource()) {
+		text = "" // from here on nobody may see it: not in ClickHouse, not in an incident, not on a page
+	}
 	for _, f := range w.found {
 		official := slices.Contains(officialOf, f.Service)
 		if official {
@@ -235,7 +242,7 @@ func (w *worker) classify(p *outcryv1.Post, offset int64) {
 		w.put([]byte(f.Service), &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: &outcryv1.Mention{
 			Id: mentionID(p.GetSource(), p.GetId(), f.Service), Service: f.Service, Label: f.Label, Score: f.Score, Symptom: f.Symptom,
 			ModelVersion: s.deps.Classifier.Version(), Source: p.GetSource(), PostId: p.GetId(), Author: p.GetAuthor(),
-			TimeUs: p.GetTimeUs(), Text: p.GetText(), Lang: p.GetLang(), Url: p.GetUrl(), ReplyTo: p.GetReplyTo(),
+			TimeUs: p.GetTimeUs(), Text: text, Lang: p.GetLang(), Url: p.GetUrl(), ReplyTo: p.GetReplyTo(),
 			RepostOf: p.GetRepostOf(), Place: p.GetPlace(), Revision: p.GetRevision(),
 			OfficialAuthor: official, TextFingerprint: fingerprint,
 			PostsPartition: w.partition, PostsOffset: offset,

@@ -283,6 +283,29 @@ func TestStatusPages(t *testing.T) {
 	}
 }
 
+// A text that may not be passed on is read, and goes no further; the accounts of the network's former name are the same.
+func TestTextsThatMayNotBePassedOn(t *testing.T) {
+	s := newSite(t, 1)
+	p, official := aPost("1", "skype is down", start), aPost("2", "We are aware that some of you cannot sign in.", start)
+	p.Source, official.Source, official.Author = post.X, post.X, post.NewAuthorHasher(key).Hash(post.X, "Skype")
+	s.write(message(t, p), message(t, official))
+	stop := s.stage(DefaultConfig())
+	eventually(t, "everything is classified", func() bool { return s.committed(0) == 2 })
+	stop()
+	n := 0
+	for _, r := range s.records(0) {
+		if m := r.GetMention(); m != nil {
+			n++
+			if m.GetText() != "" || m.GetUrl() == "" || m.GetOfficialAuthor() != (m.GetPostId() == "2") {
+				t.Errorf("mention is %v", m)
+			}
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d mentions", n)
+	}
+}
+
 // Unreadable records go to dead.v1 with their place, and are counted; those around them are classified.
 func TestUnreadableRecords(t *testing.T) {
 	s := newSite(t, 2)

@@ -7,8 +7,10 @@ import (
 
 	"outcry.dev/services/ingest/jetstream"
 	"outcry.dev/services/ingest/mastodon"
+	"outcry.dev/services/ingest/push"
 	"outcry.dev/services/ingest/source"
 	"outcry.dev/services/ingest/statuspage"
+	"outcry.dev/services/ingest/x"
 )
 
 // Config of the stage.
@@ -20,6 +22,8 @@ type Config struct {
 	// A connector is registered by its section here, its default below, and its line in connectors.
 	Jetstream  jetstream.Config  `koanf:"jetstream" doc:"Bluesky, through Jetstream."`
 	Mastodon   mastodon.Config   `koanf:"mastodon" doc:"Mastodon servers, and others that speak its API."`
+	X          x.Config          `koanf:"x" doc:"X, through the filtered stream of its API v2."`
+	Push       push.Config       `koanf:"push" doc:"Posts from others, by HTTP."`
 	StatusPage statuspage.Config `koanf:"statuspage" doc:"Operators' status pages: the official word."`
 }
 
@@ -27,7 +31,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond,
-		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
+		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), X: x.DefaultConfig(), Push: push.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
 	}
 }
 
@@ -36,6 +40,8 @@ func (c Config) connectors() []source.Connector {
 	return []source.Connector{
 		c.Jetstream,
 		c.Mastodon,
+		c.X,
+		c.Push,
 		c.StatusPage,
 	}
 }

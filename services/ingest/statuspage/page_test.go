@@ -90,7 +90,7 @@ func (s *site) page(ids ...string) *page {
 		x, _ := services.ByID(id)
 		list = append(list, *x)
 	}
-	return newPage(Config{Interval: time.Millisecond, Timeout: 5 * time.Second}, s.URL, list)
+	return newPage(Config{Interval: time.Millisecond, Timeout: 5 * time.Minute}, s.URL, list)
 }
 
 // listening runs a page and hands out what it says.
@@ -374,7 +374,7 @@ func TestMisbehaviour(t *testing.T) {
 		z := gzip.NewWriter(&b)
 		_, _ = z.Write([]byte(`{"page":{"name":"`))
 		zeros := bytes.Repeat([]byte("a"), 1<<20)
-		for range 64 {
+		for range maxBody>>20 + 1 {
 			_, _ = z.Write(zeros)
 		}
 		_ = z.Close()

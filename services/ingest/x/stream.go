@@ -1,0 +1,241 @@
+package x
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"outcry.dev/pkg/post"
+	"outcry.dev/services/ingest/polite"
+	"outcry.dev/services/ingest/recent"
+	"outcry.dev/services/ingest/source"
+)
+
+const (
+	maxLine = 1 << 20
+	// margin is how many posts are left unread below the limit, for those under way when the stream ends, and how many are
+	// added after a restart, for those that came after the last cursor was stored.
+	margin = 100
+)
+
+// Source is the stream.
+type Source struct {
+	cfg    Config
+	base   string
+	rules  []string
+	client *http.Client
+	seen   *recent.Map[struct{}]
+	spent  *spending // nil before the first run
+}
+
+// spending is the cursor: what was paid for in a month.
+type spending struct {
+	Month    string    `json:"month"` // 2026-11
+	Posts    int64     `json:"posts"` // and requests for counts
+	LastPost time.Time `json:"last_post,omitzero"`
+}
+
+func (s *spending) cursor() string {
+	b, _ := json.Marshal(s) // cannot fail
+	return string(b)
+}
+
+// roll begins a new month.
+func (s *spending) roll(now time.Time) {
+	if month := now.UTC().Format("2006-01"); month != s.Month {
+		s.Month, s.Posts = month, 0
+	}
+}
+
+// left returns how many posts may still be read.
+func (s *Source) left(now time.Time) int64 {
+	s.spent.roll(now)
+	if s.cfg.PostCost == 0 {
+		return 1 << 40
+	}
+	return int64(min(s.cfg.SpendLimit/s.cfg.PostCost, 1<<40)+1e-9) - s.spent.Posts
+}
+
+// Name is "x".
+func (s *Source) Name() string { return "x" }
+
+// Probe asks for the rules, and what the first of them would cost.
+func (s *Source) Probe(ctx context.Context) (string, error) {
+	var have rulesAnswer
+	if err := s.call(ctx, http.MethodGet, "/2/tweets/search/stream/rules", nil, &have); err != nil {
+		return "", err
+	}
+	found := fmt.Sprintf("%d rules there, %d wanted; at most $%g a month", len(have.Data), len(s.rules), s.cfg.SpendLimit)
+	if len(s.rules) == 0 || s.cfg.SpendLimit == 0 {
+		return found, nil
+	}
+	perDay, err := s.volume(ctx, s.rules[0])
+	if err != nil {
+		return "", fmt.Errorf("ask for counts: %w", err)
+	}
+	return fmt.Sprintf("%s; the first rule matches %d posts a day, which cost $%.2f", found, perDay, float64(perDay)*s.cfg.PostCost), nil
+}
+
+// volume asks how many posts a query matched in the last day. It costs as much as a post.
+func (s *Source) volume(ctx context.Context, query string) (int64, error) {
+	var a struct {
+		Data []struct {
+			Tweets int64 `json:"tweet_count"`
+			Posts  int64 `json:"post_count"`
+		} `json:"data"`
+	}
+	q := url.Values{"query": {query}, "granularity": {"hour"}, "start_time": {time.Now().Add(-24 * time.Hour).UTC().Format(time.RFC3339)}}
+	err := s.call(ctx, http.MethodGet, "/2/tweets/counts/recent?"+q.Encode(), nil, &a)
+	n := int64(0)
+	for _, d := range a.Data {
+		n += max(d.Tweets, d.Posts)
+	}
+	return n, err
+}
+
+// load takes over the cursor once: what the process remembers is more.
+func (s *Source) load(cursor string) {
+	if s.spent != nil {
+		return
+	}
+	s.spent = &spending{}
+	if cursor != "" && json.Unmarshal([]byte(cursor), s.spent) == nil && s.spent.Posts >= 0 {
+		s.spent.Posts += margin
+	}
+}
+
+// Run reconciles the rules, and reads the stream.
+func (s *Source) Run(ctx context.Context, in *source.Session) error {
+	s.load(in.Cursor)
+	if err := s.afford(time.Now()); err != nil {
+		return err
+	}
+	// The margin is spent even where nothing comes, so that crashing again and again cannot overspend.
+	if err := in.Emit(source.Event{Kind: source.Mark, Cursor: s.spent.cursor()}); err != nil {
+		return err
+	}
+	if err := s.reconcile(ctx); err != nil {
+		return ended(ctx, err)
+	}
+	return ended(ctx, s.read(ctx, in))
+}
+
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// afford returns an error where the limit is reached.
+func (s *Source) afford(now time.Time) error {
+	if s.left(now) > margin {
+		return nil
+	}
+	return &polite.WaitError{Wait: time.Hour, Err: fmt.Errorf("the spend limit of $%g for %s (ingest.x.spend_limit) is reached: %d posts were paid for",
+		s.cfg.SpendLimit, s.spent.Month, s.spent.Posts)}
+}
+
+func (s *Source) read(ctx context.Context, in *source.Session) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	q := url.Values{"tweet.fields": {"created_at,lang,author_id,referenced_tweets,edit_history_tweet_ids,note_tweet,geo"}, "expansions": {"author_id,geo.place_id"},
+		"user.fields": {"username,verified"}, "place.fields": {"full_name"}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/2/tweets/search/stream?"+q.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	s.authorize(req)
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return err
+	}
+	if err := polite.Check(resp, time.Now()); err != nil {
+		return explain(err)
+	}
+	body := polite.Body(resp.Body, s.cfg.IdleTimeout)
+	defer func() { _ = body.Close() }()
+	in.Status.Connected(s.base)
+	if last := s.spent.LastPost; !last.IsZero() && time.Since(last) > time.Minute {
+		in.Status.Gap("since " + last.Format(time.RFC3339) + ": the stream does not go back")
+	}
+	lines := polite.NewLines(body, maxLine)
+	for {
+		line, err := lines.Next()
+		var long *polite.LongLineError
+		switch {
+		case errors.As(err, &long):
+			s.spent.Posts++
+			err = s.unreadable(in, long.Error(), long.Begin)
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return errors.New("the server ended the stream")
+		case err != nil:
+			return fmt.Errorf("read: %w", err)
+		case len(line) > 0: // an empty one keeps the connection alive
+			err = s.take(line, in)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Source) unreadable(in *source.Session, reason string, raw []byte) error {
+	return in.Emit(source.Event{Kind: source.Unreadable, Cursor: s.spent.cursor(), Fault: &source.Fault{Origin: s.base, Reason: polite.Line(reason), Raw: raw}})
+}
+
+// take works through one line.
+func (s *Source) take(line []byte, in *source.Session) error {
+	now := time.Now()
+	p, edited, m, err := decode(line, now)
+	switch {
+	case m == nil:
+		return s.unreadable(in, err.Error(), line)
+	case m.Data == nil && (len(m.Errors) > 0 || m.Title != ""):
+		return m.fault()
+	case m.Data == nil:
+		return nil // what may come
+	}
+	s.spent.roll(now)
+	s.spent.Posts++ // whether it can be read or was seen already
+	if err != nil {
+		if err := s.unreadable(in, err.Error(), line); err != nil {
+			return err
+		}
+		return s.afford(now)
+	}
+	s.spent.LastPost = now.UTC()
+	if _, twice := s.seen.Put(p.ID, struct{}{}); twice {
+		if err := in.Emit(source.Event{Kind: source.Mark, Cursor: s.spent.cursor()}); err != nil {
+			return err
+		}
+		return s.afford(now)
+	}
+	for _, id := range edited { // an edit has an id of its own; what it replaces must go
+		if err := in.Emit(source.Event{Kind: source.Delete, Post: post.Post{Source: SourceName, ID: id, CreatedAt: p.CreatedAt}}); err != nil {
+			return err
+		}
+	}
+	e := source.Post(p, 0, now, s.base, 0, line)
+	e.Cursor = s.spent.cursor()
+	if err := in.Emit(e); err != nil {
+		return err
+	}
+	return s.afford(now)
+}
+
+// fault is how the server says goodbye within a stream that began well.
+func (m *message) fault() error {
+	all := append(m.Errors, m.problem)
+	for _, p := range all {
+		if p.Issue == "TooManyConnections" {
+			return &polite.StatusError{Code: http.StatusTooManyRequests, Text: p.String()}
+		}
+	}
+	return fmt.Errorf("the server ends the stream: %s", all[0])
+}

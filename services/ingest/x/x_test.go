@@ -1,0 +1,399 @@
+package x
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"outcry.dev/pkg/catalog"
+	"outcry.dev/pkg/post"
+	"outcry.dev/services/ingest/polite"
+	"outcry.dev/services/ingest/recent"
+	"outcry.dev/services/ingest/source"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const token = "a-token-that-nobody-may-see"
+
+var services = catalog.New([]catalog.Service{
+	{ID: "skype", Name: "Skype", Aliases: []string{"Skype for Business", "スカイプ"}, Hashtags: []string{"skypeoutage"}, Official: map[string][]string{"twitter": {"SkypeSupport"}}},
+	{ID: "google-cloud", Name: "Google Cloud"},
+	{ID: "x", Name: "X"},
+})
+
+// server is X.
+type server struct {
+	*httptest.Server
+	t       *testing.T
+	mu      sync.Mutex
+	rules   []rule
+	next    int
+	changes []string
+	refuse  string // of a rule that holds it
+	stream  http.HandlerFunc
+	streams int
+}
+
+func newServer(t *testing.T) *server {
+	s := &server{t: t}
+	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *server) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer "+token || r.Header.Get("User-Agent") != polite.UserAgent {
+		s.t.Errorf("%s has the header %v", r.URL, r.Header)
+	}
+	s.mu.Lock()
+	switch {
+	case r.URL.Path == "/2/tweets/counts/recent":
+		fmt.Fprint(w, `{"data":[{"tweet_count":30},{"post_count":12}]}`)
+	case r.URL.Path == "/2/tweets/search/stream/rules" && r.Method == http.MethodGet:
+		_ = json.NewEncoder(w).Encode(map[string]any{"data": s.rules})
+	case r.URL.Path == "/2/tweets/search/stream/rules":
+		s.change(w, r)
+	case r.URL.Path == "/2/tweets/search/stream":
+		s.streams++
+		s.mu.Unlock()
+		s.stream(w, r)
+		return
+	default:
+		http.NotFound(w, r)
+	}
+	s.mu.Unlock()
+}
+
+func (s *server) change(w http.ResponseWriter, r *http.Request) {
+	var c struct {
+		Add    []rule `json:"add"`
+		Delete struct {
+			IDs []string `json:"ids"`
+		} `json:"delete"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
+		s.t.Error(err)
+	}
+	dry := r.URL.Query().Get("dry_run") == "true"
+	s.changes = append(s.changes, fmt.Sprintf("add %d delete %d dry %t", len(c.Add), len(c.Delete.IDs), dry))
+	for _, a := range c.Add {
+		if len(a.Value) > 1024 || s.refuse != "" && strings.Contains(a.Value, s.refuse) {
+			w.WriteHeader(http.StatusCreated)
+			fmt.Fprintf(w, `{"errors":[{"title":"UnprocessableEntity","detail":"Rule is too long","value":%q}]}`, a.Value)
+			return
+		}
+	}
+	if !dry {
+		s.rules = slices.DeleteFunc(s.rules, func(r rule) bool { return slices.Contains(c.Delete.IDs, r.ID) })
+		for _, a := range c.Add {
+			s.next++
+			a.ID = fmt.Sprint("r", s.next)
+			s.rules = append(s.rules, a)
+		}
+	}
+	w.WriteHeader(http.StatusCreated)
+	fmt.Fprint(w, `{"meta":{"summary":{}}}`)
+}
+
+func (s *server) source(change func(*Config)) *Source {
+	s.t.Helper()
+	c := DefaultConfig()
+	c.Enabled, c.URL, c.Token, c.SpendLimit = true, s.URL, token, 10
+	if change != nil {
+		change(&c)
+	}
+	if err := c.Validate(); err != nil {
+		s.t.Fatal(err)
+	}
+	list, err := c.Sources(source.Deps{Catalog: services})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return list[0].(*Source)
+}
+
+// run runs a source to its end.
+func run(t *testing.T, s *Source, cursor string) (told []string, last string, status source.Snapshot, err error) {
+	t.Helper()
+	st := new(source.Status)
+	err = s.Run(t.Context(), &source.Session{Cursor: cursor, Status: st, Emit: func(e source.Event) error {
+		if e.Cursor != "" {
+			last = e.Cursor
+		}
+		switch e.Kind {
+		case source.Upsert:
+			told = append(told, fmt.Sprintf("%s by %s: %s", e.Post.ID, e.Post.Author, e.Post.Text))
+		case source.Delete:
+			told = append(told, "delete "+e.Post.ID)
+		case source.Unreadable:
+			told = append(told, "unreadable")
+		}
+		return nil
+	}})
+	if err != nil && strings.Contains(err.Error(), token) {
+		t.Errorf("the error tells the token: %v", err)
+	}
+	return told, last, st.Snapshot(time.Now()), err
+}
+
+func lines(all ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Join(all, "\r\n")+"\r\n") }
+}
+
+func tweet(id, text string) string {
+	return fmt.Sprintf(`{"data":{"id":%q,"text":%q,"author_id":"9","created_at":%q},"includes":{"users":[{"id":"9","username":"ann"}]},"matching_rules":[{"id":"1","tag":"outcry"}]}`,
+		id, text, time.Now().UTC().Format(time.RFC3339))
+}
+
+// Posts come in both spellings, once each, and keep-alives, errors beside data and rubbish do no harm.
+func TestStream(t *testing.T) {
+	s := newServer(t)
+	s.stream = lines("", tweet("1", "skype is down &amp; out"), "", tweet("1", "skype is down &amp; out"),
+		`{"data":{"id":"2","text":"short…","author_id":"8","note_post":{"text":"the whole text"},"referenced_posts":[{"type":"replied_to","id":"1"}],"edit_history_post_ids":["0","2"]},"errors":[{"title":"Not Found Error"}]}`,
+		`{"data":{"id":"3"}}`, "rubbish", `{"hello":"world"}`, `{"data":{"id":"4","text":"`+strings.Repeat("x", maxLine)+`"}}`, tweet("5", "fine"))
+	told, cursor, _, err := run(t, s.source(nil), "")
+	want := []string{"1 by ann: skype is down & out", "delete 0", "2 by 8: the whole text", "unreadable", "unreadable", "unreadable", "5 by ann: fine"}
+	if diff := cmp.Diff(want, told); diff != "" || err == nil || !strings.Contains(err.Error(), "ended the stream") {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	var sp spending
+	if err := json.Unmarshal([]byte(cursor), &sp); err != nil || sp.Posts != 6 || sp.Month != time.Now().UTC().Format("2006-01") {
+		t.Errorf("cursor is %s", cursor)
+	}
+}
+
+// The spend limit ends the stream before it is exceeded, whatever comes, holds over restarts, and is then no reason to connect.
+func TestSpendLimit(t *testing.T) {
+	s := newServer(t)
+	flood := make([]string, 2000)
+	for i := range flood {
+		flood[i] = tweet(fmt.Sprint(i), "skype is down")
+	}
+	s.stream = lines(flood...)
+	limit := func(c *Config) { c.SpendLimit = 2.5 } // 500 posts
+	src := s.source(limit)
+	told, cursor, _, err := run(t, src, "")
+	var wait *polite.WaitError
+	if len(told) != 500-margin || !errors.As(err, &wait) || !strings.Contains(err.Error(), "ingest.x.spend_limit") {
+		t.Fatalf("%d posts, %v", len(told), err)
+	}
+	for name, again := range map[string]*Source{"the same process": src, "another": s.source(limit)} {
+		if told, _, _, err := run(t, again, cursor); len(told) > 0 || !errors.As(err, &wait) {
+			t.Errorf("%s: %d posts, %v", name, len(told), err)
+		}
+	}
+	if s.streams != 1 {
+		t.Errorf("%d connections", s.streams)
+	}
+	// A month later there is money again.
+	if told, _, status, _ := run(t, s.source(limit), `{"month":"2026-01","posts":500,"last_post":"2026-01-31T00:00:00Z"}`); len(told) != 500-margin || status.Gaps != 1 {
+		t.Errorf("%d posts in a new month, %d gaps", len(told), status.Gaps)
+	}
+}
+
+// Crashing again and again, with a cursor that lags behind, does not overspend: each start costs a margin, and that is stored.
+func TestCrashesDoNotOverspend(t *testing.T) {
+	s := newServer(t)
+	s.stream = lines()
+	cursor, starts := "", 0
+	for ; starts < 100; starts++ {
+		_, next, _, err := run(t, s.source(func(c *Config) { c.SpendLimit = 2.5 }), cursor)
+		var wait *polite.WaitError
+		if errors.As(err, &wait) {
+			break
+		}
+		cursor = next
+	}
+	if starts > 500/margin {
+		t.Errorf("%d starts", starts)
+	}
+}
+
+// The server's rules become the wanted ones, tried dry before anything is deleted; other people's stay, and the second time nothing is done.
+func TestReconcile(t *testing.T) {
+	s := newServer(t)
+	s.stream = lines()
+	s.rules = []rule{{ID: "a", Value: "old", Tag: "outcry"}, {ID: "b", Value: "cats", Tag: "somebody"}}
+	src := s.source(nil)
+	_, _, _, _ = run(t, src, "")
+	var values []string
+	for _, r := range s.rules {
+		values = append(values, r.Value)
+	}
+	filter := src.cfg.Filter
+	want := []string{"cats", `("google cloud" OR #skypeoutage OR @SkypeSupport OR スカイプ OR skype) ` + filter, "(from:SkypeSupport) -is:retweet -is:reply"}
+	for _, w := range want {
+		if !slices.ContainsFunc(values, func(v string) bool { return sameTerms(v, w) }) {
+			t.Errorf("%s is missing among %q", w, values)
+		}
+	}
+	if diff := cmp.Diff([]string{"add 2 delete 0 dry true", "add 0 delete 1 dry false", "add 2 delete 0 dry false"}, s.changes); diff != "" || len(s.rules) != 3 {
+		t.Errorf("%v %s", s.rules, diff)
+	}
+	s.changes = nil
+	_, _, _, _ = run(t, src, "")
+	if len(s.changes) != 0 {
+		t.Errorf("changed again: %q", s.changes)
+	}
+	s.refuse, s.rules = "skype", []rule{{ID: "a", Value: "old", Tag: "outcry"}}
+	if _, _, _, err := run(t, src, ""); err == nil || !strings.Contains(err.Error(), "Rule is too long") || len(s.rules) != 1 {
+		t.Errorf("%v, %v", err, s.rules)
+	}
+}
+
+// sameTerms compares rules whatever the order of their terms.
+func sameTerms(a, b string) bool {
+	split := func(s string) []string {
+		inner, _, _ := strings.Cut(strings.TrimPrefix(s, "("), ")")
+		t := strings.Split(inner, " OR ")
+		slices.Sort(t)
+		return t
+	}
+	return slices.Equal(split(a), split(b))
+}
+
+// The whole catalog fits, in few rules, each within the limit, with every term in one of them.
+func TestPackTheCatalog(t *testing.T) {
+	c, err := catalog.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for i := range c.Services {
+		all = append(all, terms(&c.Services[i])...)
+	}
+	filter := DefaultConfig().Filter
+	rules := pack(all, filter)
+	size, joined := 0, strings.Join(rules, "\n")
+	for _, r := range rules {
+		if len(r) > maxRule {
+			t.Errorf("a rule of %d bytes", len(r))
+		}
+	}
+	for _, term := range uncovered(all) {
+		size += len(term) + len(" OR ")
+		if !strings.Contains(joined, "("+term) && !strings.Contains(joined, " OR "+term) {
+			t.Errorf("%s is in no rule", term)
+		}
+	}
+	room := maxRule - len(filter) - len("() ") + len(" OR ")
+	if best := (size + room - 1) / room; len(rules) > best+1 || len(rules) > 1000 {
+		t.Errorf("%d rules; %d at best", len(rules), best)
+	}
+}
+
+// How a stream or a connection fails decides how long to wait, by X's own rules.
+func TestMisbehaviour(t *testing.T) {
+	code := func(code int, header ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			for i := 0; i < len(header); i += 2 {
+				w.Header().Set(header[i], header[i+1])
+			}
+			w.WriteHeader(code)
+		}
+	}
+	for _, tt := range []struct {
+		name     string
+		stream   http.HandlerFunc
+		want     string
+		at, most time.Duration // of the first wait
+	}{
+		{"200 and the end", lines(), "ended the stream", 250 * time.Millisecond, time.Second},
+		{"half a line", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":{"id":"1"`) }, "ended the stream", 250 * time.Millisecond, time.Second},
+		{"operational disconnect", lines(`{"errors":[{"title":"operational-disconnect","disconnect_type":"UpstreamOperationalDisconnect"}]}`), "operational-disconnect", 250 * time.Millisecond, time.Second},
+		{"too many connections", lines(`{"title":"ConnectionException","connection_issue":"TooManyConnections","detail":"x"}`), "TooManyConnections", time.Minute, 2 * time.Minute},
+		{"503", code(503), "503", 5 * time.Second, 10 * time.Second},
+		{"429", code(429), "429", time.Minute, 2 * time.Minute},
+		{"429 until a time", code(429, "x-rate-limit-remaining", "0", "x-rate-limit-reset", fmt.Sprint(time.Now().Add(10*time.Minute).Unix())), "429", 9 * time.Minute, 15 * time.Minute},
+		{"401", code(401), "ingest.x.token", 5 * time.Second, 10 * time.Second},
+		{"no keep-alive", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(200)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}, "nothing came", 250 * time.Millisecond, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newServer(t)
+			s.stream = tt.stream
+			src := s.source(func(c *Config) { c.IdleTimeout = time.Second })
+			told, _, _, err := run(t, src, "")
+			if err == nil || !strings.Contains(err.Error(), tt.want) || len(told) > 0 || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("%v, %q", err, told)
+			}
+			if wait := polite.NewBackoff(src.Rules()).Next(err, 0); wait < tt.at || wait > tt.most {
+				t.Errorf("the next try comes after %s", wait)
+			}
+		})
+	}
+}
+
+// The waits are those that X asks for: a network error +250 ms up to 16 s, an HTTP error doubling from 5 s to 320 s, 429 doubling from a minute.
+func TestWaits(t *testing.T) {
+	for _, tt := range []struct {
+		err   error
+		least []time.Duration
+	}{
+		{errors.New("x"), []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 750 * time.Millisecond, time.Second}},
+		{&polite.StatusError{Code: 503}, []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second, 320 * time.Second, 320 * time.Second}},
+		{&polite.StatusError{Code: 429}, []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute}},
+	} {
+		b := polite.NewBackoff((&Source{}).Rules())
+		for i, least := range tt.least {
+			if got := b.Next(tt.err, 0); got < least || got > least+least/4+1 {
+				t.Errorf("%v: wait %d is %s", tt.err, i, got)
+			}
+		}
+	}
+}
+
+func TestProbe(t *testing.T) {
+	found, err := newServer(t).source(nil).Probe(t.Context())
+	if err != nil || found != "0 rules there, 2 wanted; at most $10 a month; the first rule matches 42 posts a day, which cost $0.21" {
+		t.Errorf("%q, %v", found, err)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Error(err)
+	}
+	c := Config{Enabled: true, URL: "x", SpendLimit: 0, PostCost: -1, Filter: strings.Repeat("x", 600)}
+	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 7 {
+		t.Errorf("faults are %v", err)
+	}
+	c = DefaultConfig()
+	c.Enabled, c.MaxRules = true, 1
+	if _, err := c.Sources(source.Deps{Catalog: services}); err == nil || !strings.Contains(err.Error(), "max_rules") {
+		t.Errorf("%v", err)
+	}
+	c.Services = []string{"nobody"}
+	if _, err := c.Sources(source.Deps{Catalog: services}); err == nil || !strings.Contains(err.Error(), "nobody") {
+		t.Errorf("%v", err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{tweet("1", "x"), `{"data":{"id":"1","author_id":"2","edit_history_tweet_ids":["0"]}}`, `{"errors":[]}`, "null", `{"title":"x"}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		s := &Source{seen: recent.New[struct{}](10), spent: &spending{}, cfg: DefaultConfig()}
+		_ = s.take(raw, &source.Session{Emit: func(e source.Event) error {
+			if e.Kind == source.Upsert && (e.Post.Validate() != nil || e.Post.Source != post.X) || e.Kind == source.Delete && e.Post.ID == "" {
+				t.Errorf("%q gave %+v", raw, e)
+			}
+			return nil
+		}})
+	})
+}
