@@ -129,7 +129,7 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 	if server.Shutdown(stop) != nil {
 		_ = server.Close()
 	}
-	<-ended
+	_ = <-ended // http.ErrServerClosed
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}

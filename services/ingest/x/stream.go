@@ -127,7 +127,7 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the end that was asked for
 	}
 	return err
 }
@@ -155,6 +155,7 @@ func (s *Source) read(ctx context.Context, in *source.Session) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = resp.Body.Close() }()
 	if err := polite.Check(resp, time.Now()); err != nil {
 		return explain(err)
 	}
