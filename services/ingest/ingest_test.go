@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +27,13 @@ import (
 	"outcry.dev/services/ingest/source"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childURL) != "" {
+		child() // this process is one that a test kills
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const partitions = 2
 

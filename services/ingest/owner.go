@@ -16,7 +16,7 @@ import (
 
 const (
 	// storeEvery is how often cursors are stored: what is repeated after a crash.
-	storeEvery = time.Second
+	storeEvery = 250 * time.Millisecond
 	// tellEvery is how often a state is told although the cursor stands.
 	tellEvery = 10 * time.Second
 	// renewAfter is after how many records of a partition of sources.v1 all its states are written again, so that what is older can go.

@@ -110,6 +110,8 @@ func settings(cfg Config) map[string]string {
 		"log.cleaner.backoff.ms":    century,
 		"log.retention.ms":          "-1",
 		"offsets.retention.minutes": "52560000", // a century
+		// Everybody is on this machine: who has been silent for a second is dead.
+		"group.min.session.timeout.ms": "1000",
 	}
 }
 
