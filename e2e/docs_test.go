@@ -36,7 +36,7 @@ func documents(t *testing.T) map[string]string {
 		}
 		out[path] = string(b)
 	}
-	for _, name := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/life-of-a-post.md", "docs/data.md", "docs/api.md"} {
+	for _, name := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/life-of-a-post.md", "docs/data.md", "docs/api.md", "docs/embeds.md"} {
 		if out[filepath.Join(tree, name)] == "" {
 			t.Errorf("%s is missing or empty", name)
 		}

@@ -18,6 +18,10 @@ type Chart struct {
 	// Alarms are stretches of time in which what was seen was too much to be chance.
 	Alarms []Span
 	Marks  []Mark
+	// Notes are said above the plot: of what it is a consequence, or what has been corrected since.
+	Notes []string
+	// Top is what the value axis reaches at least, so that several charts can share one; 0 for what the points need.
+	Top float64
 	// Source says where the numbers come from, for whoever sees the picture alone.
 	Source string
 }
@@ -50,9 +54,10 @@ const (
 	Confirmed MarkKind = "confirmed"
 	Official  MarkKind = "official"
 	Resolved  MarkKind = "resolved"
+	Remark    MarkKind = "remark" // of whoever embeds the chart
 )
 
-// Mark is one moment.
+// Mark is one moment. Without a Label it is called after its kind, in the language of the chart.
 type Mark struct {
 	Time  time.Time
 	Kind  MarkKind
@@ -63,6 +68,12 @@ type Mark struct {
 type Options struct {
 	// Width in pixels, 320 to 2000; others are brought into that range.
 	Width int
+	// PlotHeight in pixels, 80 to 1200; 0 for what suits the width.
+	PlotHeight int
+	// Language of the labels, one of Languages; English otherwise.
+	Language string
+	// Theme of a chart that stands alone: light or dark; otherwise as the reader's system is, and light for PNG.
+	Theme string
 	// Standalone charts carry their own style and background.
 	Standalone bool
 	// ID is put before the ids in the SVG, so that a page can hold several charts. Only letters, digits, "-" and "_" are kept.
@@ -71,22 +82,16 @@ type Options struct {
 
 // Unit says what is counted in one step of a chart.
 func Unit(step time.Duration) string {
-	return "people complaining per " + stepName(step) + ", not users affected"
+	return wordsIn("en").unitOf(step)
 }
 
-func stepName(step time.Duration) string {
-	for _, u := range []struct {
-		length time.Duration
-		name   string
-	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
-		if n := step / u.length; n > 0 && step%u.length == 0 {
-			if n == 1 {
-				return u.name
-			}
-			return fmt.Sprintf("%d %ss", n, u.name)
-		}
+func stepName(step time.Duration) string { return wordsIn("en").step(step) }
+
+func (m *Mark) label(w words) string {
+	if m.Label == "" {
+		return w.marks[m.Kind]
 	}
-	return step.String()
+	return m.Label
 }
 
 // Description says in words what the chart shows, for those who cannot see it.
@@ -122,6 +127,9 @@ func (c *Chart) Description() string {
 	if upper > 0 {
 		fmt.Fprintf(&b, " Expected were %s to %s.", short(lower), short(upper))
 	}
+	for _, note := range c.Notes {
+		b.WriteString(" " + strings.TrimSuffix(note, ".") + ".")
+	}
 	for i, a := range c.Alarms {
 		if i == 3 {
 			fmt.Fprintf(&b, " And %d more stretches of alarm.", len(c.Alarms)-i)
@@ -130,7 +138,7 @@ func (c *Chart) Description() string {
 		fmt.Fprintf(&b, " Alarm from %s to %s.", stamp(a.From), stamp(a.To))
 	}
 	for _, m := range c.Marks {
-		fmt.Fprintf(&b, " %s: %s.", stamp(m.Time), m.Label)
+		fmt.Fprintf(&b, " %s: %s.", stamp(m.Time), m.label(wordsIn("en")))
 	}
 	return b.String()
 }

@@ -19,9 +19,8 @@ var Style string
 
 // SVG draws the chart.
 func SVG(c Chart, o Options) []byte {
-	d := drawing{c: c, width: float64(min(max(o.Width, 320), 2000)), id: safeID(o.ID)}
-	d.layout()
-	d.open(o.Standalone)
+	d := newDrawing(c, o)
+	d.open(o)
 	d.alarms()
 	d.grid()
 	d.band()
@@ -30,6 +29,19 @@ func SVG(c Chart, o Options) []byte {
 	d.legend()
 	d.w.WriteString("</svg>\n")
 	return d.w.Bytes()
+}
+
+func newDrawing(c Chart, o Options) *drawing {
+	d := &drawing{c: c, width: float64(min(max(o.Width, 320), 2000)), id: safeID(o.ID), words: wordsIn(o.Language)}
+	if o.PlotHeight > 0 {
+		d.plotHeight = float64(min(max(o.PlotHeight, 80), 1200))
+	}
+	d.c.Marks = slices.Clone(c.Marks)
+	for i := range d.c.Marks {
+		d.c.Marks[i].Label = d.c.Marks[i].label(d.words)
+	}
+	d.layout()
+	return d
 }
 
 const (
@@ -43,6 +55,10 @@ type drawing struct {
 	w     bytes.Buffer
 	id    string
 	width float64
+	words words
+	notes []string // cut to fit
+
+	plotHeight float64 // 0: what suits the width
 
 	height                   float64
 	left, right, top, bottom float64 // of the plot
@@ -64,7 +80,7 @@ type legendItem struct {
 func (d *drawing) layout() {
 	slices.SortStableFunc(d.c.Marks, func(a, b Mark) int { return a.Time.Compare(b.Time) })
 	narrow := d.width < 600
-	top := 5.0 // one person is not a peak
+	top := max(5.0, finite(d.c.Top)) // one person is not a peak
 	for _, p := range d.c.Points {
 		top = max(top, float64(p.People))
 		if p.Band != nil {
@@ -90,8 +106,15 @@ func (d *drawing) layout() {
 	var lanes int
 	d.placed, lanes = placeMarks(marks, d.left, d.right)
 	d.placeLegend()
-	d.top = 46 + laneHeight*float64(d.legendRows) + laneHeight*float64(lanes) + 6
+	d.notes = nil
+	for _, note := range d.c.Notes {
+		d.notes = append(d.notes, wrap(note, int((d.right-4)/charWidth))...)
+	}
+	d.top = 46 + laneHeight*float64(d.legendRows+len(d.notes)) + laneHeight*float64(lanes) + 6
 	d.bottom = d.top + math.Round(min(300, max(190, d.width*0.3)))
+	if d.plotHeight > 0 {
+		d.bottom = d.top + d.plotHeight
+	}
 	d.source = d.sourceLines()
 	d.height = d.bottom + 35 + 15*float64(len(d.source))
 }
@@ -99,7 +122,7 @@ func (d *drawing) layout() {
 // sourceLines says when and whence, on one line where it fits.
 func (d *drawing) sourceLines() []string {
 	room := int((d.right - d.left) / (charWidth * 0.88)) // its type is smaller
-	when := dates(d.c.From, d.c.To) + ", times in UTC."
+	when := dates(d.c.From, d.c.To) + ", " + d.words.utc + "."
 	if whole := when + " " + d.c.Source; len([]rune(whole)) <= room {
 		return []string{whole}
 	}
@@ -107,19 +130,19 @@ func (d *drawing) sourceLines() []string {
 }
 
 func (d *drawing) placeLegend() {
-	items := []legendItem{{class: "people", text: "people complaining"}}
+	items := []legendItem{{class: "people", text: d.words.people}}
 	if slices.ContainsFunc(d.c.Points, func(p Point) bool { return p.Band != nil }) {
-		items = append(items, legendItem{class: "band", text: "expected"})
+		items = append(items, legendItem{class: "band", text: d.words.expected})
 	}
 	if len(d.c.Alarms) > 0 {
-		items = append(items, legendItem{class: "alarm", text: "alarm"})
+		items = append(items, legendItem{class: "alarm", text: d.words.alarm})
 	}
 	if slices.ContainsFunc(d.c.Points, func(p Point) bool { return p.Silent }) {
-		items = append(items, legendItem{class: "silent", text: "nothing read"})
+		items = append(items, legendItem{class: "silent", text: d.words.silent})
 	}
 	x, row := d.left, 0
 	for i := range items {
-		length := 20 + charWidth*float64(len(items[i].text)) + 14
+		length := 20 + charWidth*float64(len([]rune(items[i].text))) + 14
 		if x+length > d.right && x > d.left {
 			x, row = d.left, row+1
 		}
@@ -145,19 +168,22 @@ func (d *drawing) y(v float64) float64 {
 
 // unitX is where the unit begins: under the title, or further left where it would not fit.
 func (d *drawing) unitX() float64 {
-	return max(4, min(d.left, d.width-4-charWidth*float64(len([]rune(Unit(d.c.Step))))))
+	return max(4, min(d.left, d.width-4-charWidth*float64(len([]rune(d.words.unitOf(d.c.Step))))))
 }
 
-func (d *drawing) open(standalone bool) {
+func (d *drawing) open(o Options) {
 	d.printf(`<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" aria-labelledby="%s-title %s-desc" `+
 		`viewBox="0 0 %s %s" width="%s" height="%s">`+"\n", d.id, d.id, num(d.width), num(d.height), num(d.width), num(d.height))
-	d.printf("<title id=\"%s-title\">%s: %s</title>\n", d.id, escape(d.c.Title), Unit(d.c.Step))
+	d.printf("<title id=\"%s-title\">%s: %s</title>\n", d.id, escape(d.c.Title), escape(d.words.unitOf(d.c.Step)))
 	d.printf("<desc id=\"%s-desc\">%s</desc>\n", d.id, escape(d.c.Description()))
-	if standalone {
-		d.printf("<style>%s</style>\n<rect class=\"chart-ground\" width=\"100%%\" height=\"100%%\"/>\n", escape(Style))
+	if o.Standalone {
+		d.printf("<style>%s</style>\n<rect class=\"chart-ground\" width=\"100%%\" height=\"100%%\"/>\n", escape(themed(o.Theme)))
 	}
 	d.printf("<text class=\"chart-title\" x=\"%s\" y=\"20\">%s</text>\n", num(d.left), escape(d.c.Title))
-	d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"38\">%s</text>\n", num(d.unitX()), Unit(d.c.Step))
+	d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"38\">%s</text>\n", num(d.unitX()), escape(d.words.unitOf(d.c.Step)))
+	for i, note := range d.notes {
+		d.printf("<text class=\"chart-note\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.noteX()), num(d.noteY(i)), escape(note))
+	}
 }
 
 func (d *drawing) alarms() {
@@ -239,8 +265,8 @@ func (d *drawing) people() {
 		d.printf("<path class=\"chart-line\" d=\"%s\"/>\n", line)
 	}
 	if !heard {
-		d.printf("<text class=\"chart-empty\" x=\"%s\" y=\"%s\" text-anchor=\"middle\">nothing was read in this time</text>\n",
-			num((d.left+d.right)/2), num((d.top+d.bottom)/2))
+		d.printf("<text class=\"chart-empty\" x=\"%s\" y=\"%s\" text-anchor=\"middle\">%s</text>\n",
+			num((d.left+d.right)/2), num((d.top+d.bottom)/2), escape(d.words.nothing))
 	}
 }
 
@@ -302,11 +328,52 @@ func (d *drawing) marks() {
 func (d *drawing) legend() {
 	d.w.WriteString("<g class=\"chart-legend\" aria-hidden=\"true\">\n")
 	for _, i := range d.legendItems {
-		y := 58 + laneHeight*float64(i.row)
+		y := d.legendY(i)
 		d.printf("<rect class=\"chart-key-%s\" x=\"%s\" y=\"%s\" width=\"14\" height=\"10\" rx=\"2\"/><text x=\"%s\" y=\"%s\">%s</text>\n",
-			i.class, num(i.x), num(y-9), num(i.x+20), num(y), i.text)
+			i.class, num(i.x), num(y-9), num(i.x+20), num(y), escape(i.text))
 	}
 	d.w.WriteString("</g>\n")
+}
+
+func (d *drawing) noteX() float64 { return min(d.left, 14) }
+
+func (d *drawing) noteY(i int) float64 { return 56 + laneHeight*float64(i) }
+
+func (d *drawing) legendY(i legendItem) float64 {
+	return 58 + laneHeight*float64(i.row+len(d.notes))
+}
+
+// themed is the style sheet of a chart whose theme is fixed.
+func themed(theme string) string {
+	light, rest, found := strings.Cut(Style, "@media (prefers-color-scheme: dark) {")
+	dark, after, ends := strings.Cut(rest, "\n}\n")
+	if !found || !ends {
+		return Style
+	}
+	switch theme {
+	case "light":
+		return light + after
+	case "dark":
+		return light + dark + "\n" + after
+	default:
+		return Style
+	}
+}
+
+// wrap breaks a text into lines of at most n characters, two at most.
+func wrap(s string, n int) []string {
+	line, rest := s, ""
+	if len([]rune(s)) > n {
+		at := strings.LastIndex(string([]rune(s)[:n]), " ")
+		if at <= 0 {
+			return []string{cut(s, n)}
+		}
+		line, rest = s[:at], strings.TrimSpace(s[at:])
+	}
+	if rest == "" {
+		return []string{line}
+	}
+	return []string{line, cut(rest, n)}
 }
 
 func (d *drawing) printf(format string, args ...any) { fmt.Fprintf(&d.w, format, args...) }

@@ -1,6 +1,6 @@
 // Package api is the stage that answers: services, series and incidents as JSON, and the same for people as pages with a chart.
 //
-// It must never write to ClickHouse, never show other people's text unescaped, and never run a script in a reader's browser.
+// It must never write to ClickHouse but for frozen charts, keys and its audit log, never show other people's text unescaped, and never need a script in a reader's browser.
 //
 // What is not obvious:
 //
@@ -11,5 +11,7 @@
 //   - JSON comes from the same encoder as the lines that the alerter writes, so that fields have one name everywhere.
 //   - A chart is drawn twice into a page, for wide and for narrow screens, and the style sheet shows one: text in an SVG shrinks with the
 //     picture.
-//   - Pages need no script, so the content security policy allows none.
+//   - Pages and embeds work without scripts; the content security policy allows those of this server alone. Embeds may be framed by
+//     anybody, nothing else by anybody.
+//   - A frozen chart keeps everything that is drawn. A correction of what was believed is added when it is shown, so it is no part of it.
 package api

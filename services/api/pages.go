@@ -22,7 +22,7 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-//go:embed assets/style.css assets/icon.svg
+//go:embed assets
 var assetFiles embed.FS
 
 const (
@@ -52,6 +52,8 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"bar": func(part, whole int64) string {
 		return fmt.Sprintf("%.1f", 100*float64(part)/float64(max(whole, part, 1)))
 	},
+	"steps":      func() []string { return []string{"1m", "5m", "15m", "30m", "1h", "3h", "6h", "12h", "1d"} },
+	"themes":     func() []string { return []string{"auto", "light", "dark"} },
 	"words":      func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"styleSheet": func() string { return "/assets/style.css?" + styleVersion },
 }).ParseFS(templateFiles, "templates/*.html"))
@@ -113,6 +115,13 @@ func (a *API) asset(w http.ResponseWriter, r *http.Request) error {
 	case "style.css":
 		body = style
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	case "style-light.css", "style-dark.css": // whatever the reader's system is
+		media := "@media all"
+		if r.PathValue("name") == "style-light.css" {
+			media = "@media not all"
+		}
+		body = bytes.ReplaceAll(style, []byte("@media (prefers-color-scheme: dark)"), []byte(media))
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	case "icon.svg":
 		icon, err := assetFiles.ReadFile("assets/icon.svg")
 		if err != nil {
@@ -120,11 +129,25 @@ func (a *API) asset(w http.ResponseWriter, r *http.Request) error {
 		}
 		body = icon
 		w.Header().Set("Content-Type", "image/svg+xml")
+	case "frame.js":
+		return writeScript(w, "frame.js")
 	default:
 		return a.nothing(w, r)
 	}
 	w.Header().Set("Cache-Control", fmt.Sprintf("max-age=%d", assetsCacheHours*3600))
 	_, _ = w.Write(body) // whoever asked has gone
+	return nil
+}
+
+func writeScript(w http.ResponseWriter, name string) error {
+	script, err := assetFiles.ReadFile("assets/" + name)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+	_, _ = w.Write(script) // whoever asked has gone
 	return nil
 }
 
@@ -266,12 +289,13 @@ func (a *API) servicePage(w http.ResponseWriter, r *http.Request) error {
 		*stretch
 		Now       *serviceNow
 		At        time.Time
+		Origin    string
 		Figure    figure
 		Ranges    []link
 		Incidents incidentList
 		Evidence  []*outcryv1.Evidence
 		StepName  string
-	}{s, o.now(service.ID), o.At, newFigure(s.chart()), ranges(s, end), a.incidentList(incidents, o.At, false), evidence, shortDuration(s.Step)})
+	}{s, o.now(service.ID), o.At, a.origin(r), newFigure(s.chart()), ranges(s, end), a.incidentList(incidents, o.At, false), evidence, shortDuration(s.Step)})
 }
 
 // ranges are those that a page offers.

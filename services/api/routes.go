@@ -30,6 +30,26 @@ func (a *API) routes() http.Handler {
 	page("GET /services/{id}/chart.svg", a.chartImage)
 	page("GET /incidents/{id}", a.incidentPage)
 	data("GET /assets/{name}", a.asset)
+	page("GET /services/{id}/embed", a.composer)
+	// Embeds answer from memory before anything else is done.
+	embed := func(pattern string, f func(http.ResponseWriter, *http.Request) error) {
+		handler := a.answer(false, f, writeProblem)
+		if !a.cfg.PublicRead {
+			handler = a.admit(scopeRead, handler)
+		}
+		mux.Handle(pattern, a.metrics.observe(handler))
+	}
+	embed("GET /embed/services/{id}", func(w http.ResponseWriter, r *http.Request) error {
+		id, kind, found := strings.Cut(r.PathValue("id"), ".")
+		if found && kind != "svg" && kind != "png" && kind != "json" {
+			return notFound("There is nothing at this address. Embeds are pages, .svg, .png or .json.")
+		}
+		r.SetPathValue("id", id)
+		return a.embed(kind)(w, r)
+	})
+	embed("GET /embed/frozen/{id}", a.embedFrozen)
+	data("GET /oembed", a.oembed)
+	data("GET /embed.js", func(w http.ResponseWriter, _ *http.Request) error { return writeScript(w, "embed.js") })
 
 	a.describe(newOperations(a, mux))
 	data("/v1/", a.nothing)
@@ -45,7 +65,7 @@ func (a *API) routes() http.Handler {
 func (a *API) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -128,6 +148,8 @@ func (a *API) describe(o *operations) {
 	register[incidentQuery, incidentJSON](o, operation{path: "/v1/incidents/{id}", id: "incident", tag: "Incidents", summary: "One incident, with its evidence", scope: scopeRead}, a.incident)
 	list[incidentsQuery, incidentsListJSON](o, operation{path: "/v1/leads", id: "leads", tag: "Incidents", summary: "Incidents with an official word: how far Outcry was ahead"}, a.leadsFile, a.leads)
 	register[searchQuery, searchJSON](o, operation{path: "/v1/search", id: "search", tag: "Services", summary: "Services by name, and their incidents", scope: scopeRead}, a.search)
+	register[noQuery, frozenJSON](o, operation{method: http.MethodPost, path: "/v1/charts", id: "freeze", tag: "Charts", summary: "Freeze a chart: an address that shows the same for ever", scope: scopeAct,
+		body: map[string]reflect.Type{"application/json": reflect.TypeFor[freezeBody]()}}, a.freeze)
 	register[noQuery, keysJSON](o, operation{path: "/v1/keys", id: "keys", tag: "Administration", summary: "Keys, without the keys themselves", scope: scopeAdmin}, a.listKeys)
 	register[noQuery, keyJSON](o, operation{method: http.MethodPost, path: "/v1/keys", id: "add-key", tag: "Administration", summary: "Make a key; it is given once", scope: scopeAdmin,
 		body: map[string]reflect.Type{"application/json": reflect.TypeFor[newKeyBody]()}}, a.addKey)

@@ -166,10 +166,10 @@ func (s *stretch) chart() chart.Chart {
 			continue
 		}
 		marked++
-		mark(i.GetStartedAtUs(), chart.Started, "first unusual minute")
-		mark(i.GetDetectedAtUs(), chart.Detected, "detected")
-		mark(i.GetOfficialAtUs(), chart.Official, "first official word")
-		mark(i.GetResolvedAtUs(), chart.Resolved, "resolved")
+		mark(i.GetStartedAtUs(), chart.Started, "")
+		mark(i.GetDetectedAtUs(), chart.Detected, "")
+		mark(i.GetOfficialAtUs(), chart.Official, "")
+		mark(i.GetResolvedAtUs(), chart.Resolved, "")
 		official = official || i.GetOfficialAtUs() != 0
 	}
 	if !official && len(s.Official) > 0 {
