@@ -35,11 +35,15 @@ posts to get going. Each turn has topics and a database of its own.
 The share says more than the posts/s: both halves of a pair meet the same machine in the same minute. Where shares differ much, something
 else used the machine: take more pairs, or compare the processor times, which bear that better.
 
+"outcry bench latency" measures the time from a post to its incident, "outcry bench detect" what a decision costs.
+
 Where kafka.brokers and clickhouse.address are set, those are used, and keep topics and databases whose names begin with bench.
 
 Examples:
   outcry bench
   outcry bench --posts 2000000 --pairs 5 --json
+  outcry bench latency
+  outcry bench detect
   outcry bench --cpu-profile cpu.pprof && go tool pprof -top cpu.pprof`,
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "posts", Value: 400_000, Usage: "`NUMBER` of posts in a turn"},
@@ -49,7 +53,8 @@ Examples:
 			&cli.StringFlag{Name: "cpu-profile", Usage: "`FILE` for a profile of the pipeline's last turn"},
 			&cli.StringFlag{Name: "allocs-profile", Usage: "`FILE` for a profile of all allocations"},
 		},
-		Action: a.bench,
+		Commands: []*cli.Command{a.benchLatencyCommand(), a.benchDetectCommand()},
+		Action:   a.bench,
 	}
 }
 

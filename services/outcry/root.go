@@ -65,7 +65,7 @@ func (a *app) root() *cli.Command {
 	root.Description = rootHelp(root, groups)
 	_ = root.Walk(func(c *cli.Command) error {
 		c.OnUsageError = onUsageError
-		if len(c.Commands) > 0 {
+		if len(c.Commands) > 0 && c.Action == nil {
 			c.Action = group
 		}
 		return nil
