@@ -33,6 +33,8 @@ require (
 	outcry.dev/schemas v0.0.0
 )
 
+require github.com/dghubble/oauth1 v0.7.3
+
 require (
 	git.sr.ht/~sbinet/gg v0.8.0 // indirect
 	github.com/ClickHouse/ch-go v0.74.0 // indirect

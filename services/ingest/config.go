@@ -10,6 +10,7 @@ import (
 	"outcry.dev/services/ingest/push"
 	"outcry.dev/services/ingest/source"
 	"outcry.dev/services/ingest/statuspage"
+	"outcry.dev/services/ingest/twitterv1"
 	"outcry.dev/services/ingest/x"
 )
 
@@ -23,6 +24,7 @@ type Config struct {
 	Jetstream  jetstream.Config  `koanf:"jetstream" doc:"Bluesky, through Jetstream."`
 	Mastodon   mastodon.Config   `koanf:"mastodon" doc:"Mastodon servers, and others that speak its API."`
 	X          x.Config          `koanf:"x" doc:"X, through the filtered stream of its API v2."`
+	TwitterV1  twitterv1.Config  `koanf:"twitterv1" doc:"Servers that speak Twitter's streaming API v1.1."`
 	Push       push.Config       `koanf:"push" doc:"Posts from others, by HTTP."`
 	StatusPage statuspage.Config `koanf:"statuspage" doc:"Operators' status pages: the official word."`
 }
@@ -31,7 +33,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond,
-		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), X: x.DefaultConfig(), Push: push.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
+		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), X: x.DefaultConfig(), TwitterV1: twitterv1.DefaultConfig(), Push: push.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
 	}
 }
 
@@ -41,6 +43,7 @@ func (c Config) connectors() []source.Connector {
 		c.Jetstream,
 		c.Mastodon,
 		c.X,
+		c.TwitterV1,
 		c.Push,
 		c.StatusPage,
 	}

@@ -113,7 +113,7 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: log.New(io.Discard, "", 0), BaseContext: func(net.Listener) context.Context { return ctx }}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
+	go func() { ended <- server.Serve(l); close(ended) }()
 	in.Status.Connected("http://" + l.Addr().String() + "/v1/posts")
 	select {
 	case s.bound <- l.Addr().String():
@@ -129,7 +129,8 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 	if server.Shutdown(stop) != nil {
 		_ = server.Close()
 	}
-	_ = <-ended // http.ErrServerClosed
+	for range ended { // closed once Serve has returned
+	}
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
