@@ -20,4 +20,8 @@
 // A mention counts one person where its label is outage and it is neither a repost, nor by an official account, nor a longer text that
 // somebody posted word for word within the last hours (equal, non-zero TextFingerprint). Whoever counts people asks Machine.Add, so that
 // there is one answer.
+// Reposts and copied texts count nobody, but they are counted: a burst by few accounts, or of the same words, is marked as coordinated, and
+// is confirmed by nothing but the operator or a person.
+//
+// An alarm that is no more than the model's usual mistakes among unusually much talk about something else opens nothing.
 package incident

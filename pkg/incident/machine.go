@@ -31,6 +31,9 @@ type Machine struct {
 	copies     copies
 	people     *people
 	candidates candidates
+	copied     copied
+	talk       talk
+	refilling  bool // mentions come from Restore
 }
 
 // life is what cannot be rebuilt from mentions. Times are event times in microseconds since 1970.
@@ -47,6 +50,9 @@ type life struct {
 	peak         int64   // people in a minute, highest so far
 	hourLow      int64   // fewest people in the hour since it began to recover
 	ended        int64   // when the latest incident was closed; the next one begins later
+	copiesFrom   int64   // from when on reposts and copied texts are counted: when it began, as far as that is remembered
+	talkedAt     int64   // latest post that was talk
+	usualTalk    float64 // posts a minute that were talk, as of talkedAt
 	margin       float64 // highest score so far, above the threshold's
 	why          string  // the verdict that opened or confirmed it, in words
 	endless      bool    // it lasted beyond MaxOpen: the new usual
@@ -55,7 +61,7 @@ type life struct {
 
 // New returns a machine without an incident. The configuration must be valid.
 func New(service string, cfg Config) *Machine {
-	return &Machine{cfg: cfg, service: service, people: newPeople(cfg.MaxPeople)}
+	return &Machine{cfg: cfg, service: service, people: newPeople(cfg.MaxPeople), copied: newCopied(cfg.MaxPeople)}
 }
 
 // Open reports whether an incident is under way; while it is, the baseline must not learn.
@@ -83,19 +89,27 @@ func (m *Machine) endedLately(at int64) bool {
 func (m *Machine) Add(x *outcryv1.Mention) (person bool) {
 	m.heard = max(m.heard, x.TimeUs)
 	m.recent.prune(x.TimeUs)
+	if isTalk(x) {
+		m.hearTalk(x)
+	}
 	switch {
 	case isOfficial(x):
 		m.recent.officials = append(m.recent.officials, x)
 		if n := len(m.recent.officials); n > maxOfficials {
 			m.recent.officials = m.recent.officials[n-maxOfficials:]
 		}
-	case x.OfficialAuthor || x.RepostOf != "":
+	case x.OfficialAuthor:
+	case x.RepostOf != "":
+		if x.Label == outcryv1.Label_LABEL_OUTAGE {
+			m.copy(x)
+		}
 	case x.Label == outcryv1.Label_LABEL_RECOVERED:
 		if len(m.recent.recovered) < maxRecent {
 			m.recent.recovered = append(m.recent.recovered, x)
 		}
 	case x.Label == outcryv1.Label_LABEL_OUTAGE:
 		if m.copies.seen(x) {
+			m.copy(x)
 			return false
 		}
 		m.recent.add(x)
@@ -121,6 +135,15 @@ func isOfficial(x *outcryv1.Mention) bool {
 func (m *Machine) tally(x *outcryv1.Mention) {
 	m.people.add(x)
 	m.candidates.add(x)
+	m.copied.first(x)
+}
+
+// copy counts a repost or a copied text.
+func (m *Machine) copy(x *outcryv1.Mention) {
+	m.recent.addCopy(x)
+	if m.incident != nil && x.TimeUs >= m.copiesFrom {
+		m.copied.again(copyOf(x))
+	}
 }
 
 // Step takes the verdict of a step of the grid, after the mentions before it. It must be called at every step while an incident is
@@ -135,7 +158,7 @@ func (m *Machine) Step(v detect.Verdict) *outcryv1.Incident {
 	if m.incident != nil && !m.endedLately(m.at) {
 		m.incident = nil
 	}
-	if !v.Alarm || m.muted {
+	if !v.Alarm || m.muted || m.onlyTalk(v) {
 		return nil
 	}
 	if m.incident != nil && m.incident.State == resolved {
@@ -176,7 +199,7 @@ func (m *Machine) open(v detect.Verdict) {
 	perMinute := float64(w.Observed) / w.Window.Minutes()
 	expected := w.Expected / w.Window.Minutes()
 	start := m.recent.start(m.at, m.ended, expected, perMinute)
-	m.life = life{at: m.at, heard: m.heard, ended: m.ended, calmSince: m.calmSince, opened: m.at, why: detect.Explain(v, m.service)}
+	m.life = life{at: m.at, heard: m.heard, ended: m.ended, talkedAt: m.talkedAt, usualTalk: m.usualTalk, calmSince: m.calmSince, opened: m.at, why: detect.Explain(v, m.service)}
 	m.incident = &outcryv1.Incident{
 		Id:                m.service + "-" + time.UnixMicro(start).UTC().Format("20060102T1504"),
 		Service:           m.service,
@@ -186,9 +209,15 @@ func (m *Machine) open(v detect.Verdict) {
 		DetectedAtUs:      m.at,
 		ExpectedPerMinute: expected,
 	}
-	m.people, m.candidates = newPeople(m.cfg.MaxPeople), nil
+	m.people, m.candidates, m.copied = newPeople(m.cfg.MaxPeople), nil, newCopied(m.cfg.MaxPeople)
 	for _, x := range m.recent.since(start) {
 		m.tally(x)
+	}
+	m.copiesFrom = max(start, m.recent.copiesLostUntil+1)
+	for _, c := range m.recent.copies {
+		if c.at >= m.copiesFrom {
+			m.copied.again(c)
+		}
 	}
 	m.peopleThen = m.people.count()
 	m.findOfficial()
@@ -239,6 +268,7 @@ func (m *Machine) follow(v detect.Verdict) *outcryv1.Incident {
 	if m.incident.State == resolved {
 		m.ended = m.at
 	}
+	news = news || m.copied.coordinated() != m.incident.Coordinated
 	if news || m.incident.State != before || m.severity() > m.incident.Severity {
 		return m.publish(v)
 	}
@@ -255,7 +285,7 @@ func (m *Machine) convincing(v detect.Verdict) bool {
 	if m.incident.OfficialAtUs > 0 {
 		return true
 	}
-	if !v.Alarm || m.at-m.opened < m.cfg.ConfirmAfter.Microseconds() {
+	if !v.Alarm || m.at-m.opened < m.cfg.ConfirmAfter.Microseconds() || m.copied.coordinated() {
 		return false
 	}
 	return 2*m.people.count() >= 3*m.peopleThen || m.margin >= 3
@@ -309,6 +339,9 @@ func (m *Machine) severity() outcryv1.Incident_Severity {
 	n := m.people.count()
 	excess := float64(m.peak) / max(m.incident.ExpectedPerMinute, 0.01)
 	s := outcryv1.Incident_SEVERITY_MINOR
+	if m.copied.coordinated() {
+		n = 0
+	}
 	if n >= int64(m.cfg.MajorPeople) && excess >= 3 {
 		s = outcryv1.Incident_SEVERITY_MAJOR
 	}
@@ -332,6 +365,9 @@ func (m *Machine) confidence(v detect.Verdict) float64 {
 	if v.HistoryMinutes < 24*60 {
 		doubt = min(doubt+0.1, 0.6)
 	}
+	if m.copied.coordinated() && m.incident.OfficialAtUs == 0 {
+		doubt = max(doubt, 0.7)
+	}
 	return math.Round((1-doubt)*100) / 100
 }
 
@@ -353,6 +389,8 @@ func (m *Machine) publish(v detect.Verdict) *outcryv1.Incident {
 	i.Places = m.people.named(func(p person) uint16 { return p.place })
 	i.Languages = m.people.named(func(p person) uint16 { return p.lang })
 	i.Sources = m.people.named(func(p person) uint16 { return p.source })
+	i.Named = m.people.services()
+	i.Posts, i.Copies, i.Coordinated = m.copied.posts(), m.copied.copies(), m.copied.coordinated()
 	i.Evidence = m.candidates.choose()
 	i.Confidence = m.confidence(v)
 	i.Explanation = m.explanation()
@@ -363,6 +401,9 @@ func (m *Machine) explanation() string {
 	s := m.why
 	if m.reopenedFrom > 0 {
 		s = fmt.Sprintf("Reopened: it had been resolved at %s. %s", time.UnixMicro(m.reopenedFrom).UTC().Format("15:04 UTC"), s)
+	}
+	if m.copied.coordinated() {
+		s += " Coordinated: " + m.copied.String() + "."
 	}
 	if m.endless {
 		s += fmt.Sprintf(" It has lasted %v and is taken as the new usual.", m.cfg.MaxOpen)

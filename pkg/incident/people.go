@@ -22,9 +22,10 @@ type people struct {
 type person struct {
 	symptoms            uint32 // bit set of Symptom
 	source, lang, place uint16
+	also                [2]uint16 // other services named
 }
 
-// maxNames bounds the distinct names of sources, languages and places together; more are counted as "".
+// maxNames bounds the distinct names of sources, languages, places and services together; more are counted as "".
 const maxNames = 4096
 
 func newPeople(limit int) *people {
@@ -41,7 +42,10 @@ func (p *people) add(x *outcryv1.Mention) {
 		who = person{source: p.name(x.Source), lang: p.name(x.Lang)}
 	}
 	if who.place == 0 {
-		who.place = p.name(x.Place)
+		who.place = p.name(placeOf(x))
+	}
+	for _, service := range x.Also {
+		who.name(p.name(service))
 	}
 	if x.Symptom > 0 && x.Symptom < 32 {
 		who.symptoms |= 1 << x.Symptom
@@ -53,6 +57,27 @@ func (p *people) add(x *outcryv1.Mention) {
 			if bits.LeadingZeros64(k) < p.zeros {
 				delete(p.said, k)
 			}
+		}
+	}
+}
+
+// placeOf is the place that a post names, the narrowest first, else the one that its network states.
+func placeOf(x *outcryv1.Mention) string {
+	if len(x.Places) > 0 {
+		return x.Places[0]
+	}
+	return x.Place
+}
+
+// name keeps the first services that a person names.
+func (p *person) name(service uint16) {
+	for i, known := range p.also {
+		if known == service {
+			return
+		}
+		if known == 0 {
+			p.also[i] = service
+			return
 		}
 	}
 }
@@ -93,6 +118,21 @@ func (p *people) named(of func(person) uint16) []*outcryv1.NameCount {
 	for _, who := range p.said {
 		counts[of(who)]++
 	}
+	return p.list(counts)
+}
+
+// services returns the people by other services that they name, most first, at most maxListed.
+func (p *people) services() []*outcryv1.NameCount {
+	counts := make([]int64, len(p.listed))
+	for _, who := range p.said {
+		for _, service := range who.also {
+			counts[service]++
+		}
+	}
+	return p.list(counts)
+}
+
+func (p *people) list(counts []int64) []*outcryv1.NameCount {
 	var list []*outcryv1.NameCount
 	for i, n := range counts {
 		if n > 0 && i > 0 {

@@ -23,6 +23,20 @@ type recent struct {
 	recovered []*outcryv1.Mention
 	officials []*outcryv1.Mention
 	lostUntil int64 // outages up to this time no longer fit
+
+	copies          []copyPost // reposts and copied texts
+	copiesLostUntil int64
+}
+
+// addCopy keeps a repost or a copied text.
+func (r *recent) addCopy(x *outcryv1.Mention) {
+	r.copies = append(r.copies, copyOf(x))
+	if n := len(r.copies); n > maxRecent {
+		r.copiesLostUntil = r.copies[n-maxRecent-1].at
+		if n >= 2*maxRecent {
+			r.copies = slices.Delete(r.copies, 0, n-maxRecent)
+		}
+	}
 }
 
 func (r *recent) add(x *outcryv1.Mention) {
@@ -46,6 +60,11 @@ func (r *recent) prune(at int64) {
 	}
 	r.outages = drop(r.outages, lookBack)
 	r.recovered = drop(r.recovered, lookBack)
+	n := 0
+	for n < len(r.copies) && r.copies[n].at < at-lookBack {
+		n++
+	}
+	r.copies = slices.Delete(r.copies, 0, n)
 	r.officials = drop(r.officials, lookBack+beforeStart)
 }
 

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"outcry.dev/pkg/bus"
 	"outcry.dev/pkg/detect"
 	"outcry.dev/pkg/incident"
+	"outcry.dev/pkg/root"
 	"outcry.dev/pkg/store"
 	"outcry.dev/pkg/topics"
 	"outcry.dev/pkg/window"
@@ -36,14 +38,19 @@ func nextEpoch(found uint64, generation int) uint64 {
 	return (found>>epochBits+1)<<epochBits | uint64(generation)&(1<<epochBits-1)
 }
 
+// RootsGroup is the consumer group that reads incidents.v1 to find which incident caused which.
+const RootsGroup = "aggregator-roots"
+
 // Deps are what the stage works with.
 type Deps struct {
 	Bus      *bus.Bus
 	Store    *store.Store
 	Detect   detect.Config
 	Incident incident.Config
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
+	// Providers tells on which services a service runs.
+	Providers root.Graph
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
 }
 
 // Stage turns mentions into counts, spike windows and incidents.
@@ -52,6 +59,7 @@ type Stage struct {
 	deps      Deps
 	metrics   *metrics
 	incidents *bus.Producer
+	mentions  *bus.Producer // what was found out about incidents goes back to their owners
 	dead      *bus.Producer
 	// partitions is how many mentions.v1 has.
 	partitions int
@@ -73,11 +81,20 @@ func (s *Stage) run(ctx context.Context, group string) error {
 	if s.incidents, err = s.deps.Bus.Producer(ctx, topics.Incidents); err != nil {
 		return err
 	}
+	if s.mentions, err = s.deps.Bus.Producer(ctx, topics.Mentions); err != nil {
+		return err
+	}
 	if s.dead, err = s.deps.Bus.Producer(ctx, topics.Dead); err != nil {
 		return err
 	}
-	err = s.deps.Bus.Consume(ctx, bus.GroupConfig{Group: group, Topic: topics.Mentions}, s.consume)
-	if err != nil {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return s.deps.Bus.Consume(ctx, bus.GroupConfig{Group: group, Topic: topics.Mentions}, s.consume)
+	})
+	g.Go(func() error {
+		return s.deps.Bus.Consume(ctx, bus.GroupConfig{Group: RootsGroup, Topic: topics.Incidents}, s.findRoots)
+	})
+	if err := g.Wait(); err != nil {
 		return fmt.Errorf("aggregator: %w", err)
 	}
 	return nil

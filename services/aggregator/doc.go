@@ -18,4 +18,6 @@
 //     repeated delivery later than that is too late for any decision, and its row loses to the first.
 //   - What is withdrawn loses its text wherever it is: in rows, in what waits for its step, and in incidents that are open or could be
 //     reopened. Withdrawals that come before their posts are part of the state.
+//   - What people say of incidents (pkg/verdict), and what was found to have caused them, are records of the same log. One of the aggregators
+//     reads incidents.v1 to find causes, and keeps nothing of its own.
 package aggregator

@@ -18,6 +18,7 @@ import (
 	"outcry.dev/pkg/embedded/broker"
 	"outcry.dev/pkg/embedded/clickhouse"
 	"outcry.dev/pkg/incident"
+	"outcry.dev/pkg/root"
 	"outcry.dev/pkg/store"
 	"outcry.dev/pkg/topics"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
@@ -82,6 +83,8 @@ type site struct {
 	t     *testing.T
 	bus   *bus.Bus
 	store *store.Store
+
+	providers root.Graph
 }
 
 func newSite(t *testing.T, brokers []string, name string, partitions int) *site {
@@ -195,8 +198,8 @@ func eventually(t *testing.T, what string, f func() bool) {
 func (s *site) stage(cfg Config) (stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	ended := make(chan error, 1)
-	stage := New(cfg, Deps{Bus: s.bus, Store: s.store, Detect: detect.DefaultConfig(), Incident: incident.DefaultConfig(), Log: quiet,
-		Metrics: prometheus.NewRegistry()})
+	stage := New(cfg, Deps{Bus: s.bus, Store: s.store, Detect: detect.DefaultConfig(), Incident: incident.DefaultConfig(), Providers: s.providers,
+		Log: quiet, Metrics: prometheus.NewRegistry()})
 	go func() { ended <- stage.Run(ctx) }()
 	return func() {
 		cancel()

@@ -245,7 +245,7 @@ func (w *worker) classify(p *outcryv1.Post, offset int64) {
 			TimeUs: p.GetTimeUs(), Text: text, Lang: p.GetLang(), Url: p.GetUrl(), ReplyTo: p.GetReplyTo(),
 			RepostOf: p.GetRepostOf(), Place: p.GetPlace(), Revision: p.GetRevision(),
 			OfficialAuthor: official, TextFingerprint: fingerprint,
-			PostsPartition: w.partition, PostsOffset: offset,
+			PostsPartition: w.partition, PostsOffset: offset, Also: others(w.found, f.Service),
 		}}})
 	}
 }
@@ -264,6 +264,16 @@ func noticed(f classify.Mention, n outcryv1.Post_Notice) classify.Mention {
 		f.Symptom = outcryv1.Symptom_SYMPTOM_GENERAL
 	}
 	return f
+}
+
+// others are the services that a post names beside one.
+func others(found []classify.Mention, service string) (also []string) {
+	for _, f := range found {
+		if f.Service != service && !slices.Contains(also, f.Service) {
+			also = append(also, f.Service)
+		}
+	}
+	return also
 }
 
 // mentionID is the same however often a post is delivered.

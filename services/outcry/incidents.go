@@ -16,7 +16,6 @@ import (
 	"outcry.dev/pkg/topics"
 	"outcry.dev/pkg/verdict"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
-	"outcry.dev/services/aggregator"
 )
 
 func (a *app) incidentsCommand() *cli.Command {
@@ -166,7 +165,7 @@ func (a *app) say(ctx context.Context, cmd *cli.Command, kind outcryv1.Verdict_K
 		return err
 	}
 	stages := pipeline{engines: e, aggregator: p.aggregator()}
-	if err := stages.run(ctx, func(ctx context.Context) error { return e.consumed(ctx, aggregator.Group, topics.Mentions) }); err != nil {
+	if err := stages.run(ctx, e.settled); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {

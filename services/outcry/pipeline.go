@@ -13,6 +13,7 @@ import (
 
 	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/classify"
+	"outcry.dev/pkg/root"
 	"outcry.dev/pkg/store"
 	"outcry.dev/pkg/topics"
 	"outcry.dev/services/aggregator"
@@ -79,7 +80,18 @@ func (p *parts) classifier() *classifier.Stage {
 
 func (p *parts) aggregator() *aggregator.Stage {
 	return aggregator.New(p.cfg.Aggregator, aggregator.Deps{Bus: p.engines.bus, Store: p.engines.store, Detect: p.cfg.Detect,
-		Incident: p.cfg.Incident, Log: p.log, Metrics: p.registry})
+		Incident: p.cfg.Incident, Providers: providers(p.catalog), Log: p.log, Metrics: p.registry})
+}
+
+// providers is the dependency graph of the catalog.
+func providers(c *catalog.Catalog) root.Graph {
+	g := root.Graph{}
+	for _, s := range c.Services {
+		if len(s.Providers) > 0 {
+			g[s.ID] = s.Providers
+		}
+	}
+	return g
 }
 
 func (p *parts) alerter(out io.Writer) *alerter.Alerter {
@@ -136,15 +148,37 @@ func (p *pipeline) run(ctx context.Context, exhausted func(ctx context.Context) 
 
 // drained waits until everything that has been ingested is in ClickHouse and all incidents are published.
 func (e *engines) drained(ctx context.Context) error {
-	for _, hop := range []struct{ group, topic string }{
-		{classifier.Group, topics.Posts},
-		{aggregator.Group, topics.Mentions},
-	} {
-		if err := e.consumed(ctx, hop.group, hop.topic); err != nil {
+	if err := e.consumed(ctx, classifier.Group, topics.Posts); err != nil {
+		return err
+	}
+	return e.settled(ctx)
+}
+
+// settled waits until all mentions are counted, and nothing more follows from the incidents that they led to: what is found out about
+// incidents goes back into mentions.v1.
+func (e *engines) settled(ctx context.Context) error {
+	for before := int64(-1); ; {
+		if err := e.consumed(ctx, aggregator.Group, topics.Mentions); err != nil {
+			return err
+		}
+		held, err := e.held(ctx, topics.Mentions)
+		if err != nil || held == before {
+			return err
+		}
+		before = held
+		if err := e.consumed(ctx, aggregator.RootsGroup, topics.Incidents); err != nil {
 			return err
 		}
 	}
-	return nil
+}
+
+// held returns how many records a topic has ever held.
+func (e *engines) held(ctx context.Context, topic string) (n int64, err error) {
+	offsets, err := e.bus.Offsets(ctx, topic)
+	for _, o := range offsets {
+		n += o.Next
+	}
+	return n, err
 }
 
 // consumed waits until a group has committed all that a topic holds.
