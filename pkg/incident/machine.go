@@ -34,6 +34,7 @@ type Machine struct {
 	copied     copied
 	talk       talk
 	refilling  bool // mentions come from Restore
+	blind      bool // the sources on which the service is heard are silent
 }
 
 // life is what cannot be rebuilt from mentions. Times are event times in microseconds since 1970.
@@ -172,9 +173,12 @@ func (m *Machine) Step(v detect.Verdict) *outcryv1.Incident {
 	return m.publish(v)
 }
 
+// Blind says, before a Step, whether the sources on which the service is heard have fallen silent: what is not heard then is no calm.
+func (m *Machine) Blind(blind bool) { m.blind = blind }
+
 // watchCalm keeps since when the counts have been near what is usual, in the windows that forget fast.
 func (m *Machine) watchCalm(v detect.Verdict) {
-	calm := true
+	calm := !m.blind
 	for _, w := range v.Windows[:3] {
 		calm = calm && !w.Alarm && float64(w.Observed) <= max(w.Upper, w.Threshold/2)
 	}

@@ -32,6 +32,15 @@ func NewSourceMinute(c *outcryv1.SourceCount, p *outcryv1.Progress, version uint
 	return SourceMinute{outcry: c, PostsPartition: int(p.GetPostsPartition()), FirstOffset: p.GetFirstOffset(), Version: version}
 }
 
+// SourceSilence is a row of source_silences.
+type SourceSilence struct {
+	Source string
+	// Since is the first minute without a post; Until the first with one again, zero while the silence lasts.
+	Since, Until   time.Time
+	UsualPerMinute float64
+	Version        uint64
+}
+
 // SpikeWindow is a row of spike_windows.
 type SpikeWindow struct {
 	Service        string
@@ -180,6 +189,18 @@ func (s *Store) InsertSourceMinutes(ctx context.Context, rows []SourceMinute) er
 			c := r.outcry
 			return b.Append(c.GetSource(), time.Unix(c.GetMinute()*60, 0).UTC(), uint16(r.PostsPartition), r.FirstOffset,
 				uint64(c.GetPosts()), uint64(c.GetDeletes()), uint64(c.GetUnreadable()), r.Version)
+		})
+}
+
+// InsertSourceSilences writes which sources fell silent, and which are heard again.
+func (s *Store) InsertSourceSilences(ctx context.Context, rows []SourceSilence) error {
+	return insert(ctx, s, "source_silences (source, since, until, usual_per_minute, version)", rows,
+		func(b driver.Batch, r *SourceSilence) error {
+			var until *time.Time
+			if !r.Until.IsZero() {
+				until = &r.Until
+			}
+			return b.Append(r.Source, r.Since, until, r.UsualPerMinute, r.Version)
 		})
 }
 

@@ -3,6 +3,7 @@ package aggregator
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"math"
 	"strconv"
@@ -107,6 +108,7 @@ func (s *Stage) consume(ctx context.Context, claim *bus.Claim) error {
 	if err := o.takeOver(ctx); err != nil {
 		return err
 	}
+	defer o.handOver()
 	for {
 		msgs, err := claim.Fetch(ctx)
 		if err != nil {
@@ -146,6 +148,7 @@ type owner struct {
 	changed   bool // an incident changed
 	mentions  []store.Mention
 	sources   []store.SourceMinute
+	silences  []store.SourceSilence
 	windows   []store.SpikeWindow
 	incidents []store.Incident
 	withdraw  []*outcryv1.Retraction
@@ -180,6 +183,11 @@ func (o *owner) takeOver(ctx context.Context) error {
 	}
 	for step := range o.state.withdrew {
 		o.state.fresh[step] = true
+	}
+	for source, x := range o.state.sources.state.Of {
+		if o.speaksFor(source) && x.Since > 0 {
+			o.stage.metrics.silent.WithLabelValues(source).Set(1)
+		}
 	}
 	return o.saveState(ctx)
 }
@@ -248,7 +256,45 @@ func (o *owner) passed(p *outcryv1.Progress) {
 		return
 	}
 	o.state.advance(last, o.decided)
+	o.listened()
 	o.clock.Set(float64((o.state.clock + 1) * stepUS / 1_000_000))
+}
+
+// listened takes which sources have fallen silent or are heard again. All partitions find the same; one of them says so.
+func (o *owner) listened() {
+	for _, e := range o.state.sources.events {
+		if !o.speaksFor(e.Source) {
+			continue
+		}
+		e.Version = o.version()
+		o.silences = append(o.silences, e)
+		silent := 0.0
+		if e.Until.IsZero() {
+			silent = 1
+			o.stage.deps.Log.Warn("a source has fallen silent: nothing is known of services that are heard on it", "source", e.Source,
+				"since", e.Since, "usual_per_minute", e.UsualPerMinute)
+		} else {
+			o.stage.deps.Log.Info("a source is heard again", "source", e.Source, "silent_since", e.Since, "until", e.Until)
+		}
+		o.stage.metrics.silent.WithLabelValues(e.Source).Set(silent)
+	}
+	o.state.sources.events = nil
+}
+
+// speaksFor reports whether the owner of this partition writes what all of them find about a source.
+func (o *owner) speaksFor(source string) bool {
+	h := fnv.New32a()
+	h.Write([]byte(source))
+	return int(h.Sum32()%uint32(o.stage.partitions)) == o.number
+}
+
+// handOver forgets the metrics of sources, which the next owner has.
+func (o *owner) handOver() {
+	for source := range o.state.sources.state.Of {
+		if o.speaksFor(source) {
+			o.stage.metrics.silent.DeleteLabelValues(source)
+		}
+	}
 }
 
 func (o *owner) decided(d decided) {
@@ -307,6 +353,9 @@ func (o *owner) flush(ctx context.Context) error {
 	if err := st.InsertSourceMinutes(ctx, o.sources); err != nil {
 		return err
 	}
+	if err := st.InsertSourceSilences(ctx, o.silences); err != nil {
+		return err
+	}
 	if err := st.InsertSpikeWindows(ctx, o.windows); err != nil {
 		return err
 	}
@@ -326,6 +375,7 @@ func (o *owner) flush(ctx context.Context) error {
 	}
 	o.stage.metrics.flushes.Inc()
 	o.mentions, o.sources, o.windows, o.incidents = o.mentions[:0], o.sources[:0], o.windows[:0], o.incidents[:0]
+	o.silences = o.silences[:0]
 	o.withdraw, o.dead = o.withdraw[:0], o.dead[:0]
 	o.changed, o.flushed, o.last = false, o.next, time.Now()
 	return nil

@@ -8,6 +8,7 @@ type metrics struct {
 	incidents  *prometheus.CounterVec
 	words      *prometheus.CounterVec
 	flushes    prometheus.Counter
+	silent     *prometheus.GaugeVec
 	lag        *prometheus.GaugeVec
 	clock      *prometheus.GaugeVec
 }
@@ -24,11 +25,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Verdicts of people and attributions to roots, by fate: taken, known, unknown."}, []string{"kind", "fate"}),
 		flushes: prometheus.NewCounter(prometheus.CounterOpts{Name: "outcry_aggregator_flushes_total",
 			Help: "Flushes to ClickHouse."}),
+		silent: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "outcry_aggregator_source_silent",
+			Help: "1 while a source that was heard delivers nothing, 0 once it is heard again."}, []string{"source"}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "outcry_aggregator_lag_records",
 			Help: "Records of mentions.v1 not yet read, by partition."}, []string{"partition"}),
 		clock: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "outcry_aggregator_clock_seconds",
 			Help: "Event time up to which decisions have been made, in seconds since 1970, by partition."}, []string{"partition"}),
 	}
-	r.MustRegister(m.mentions, m.unreadable, m.incidents, m.words, m.flushes, m.lag, m.clock)
+	r.MustRegister(m.mentions, m.unreadable, m.incidents, m.words, m.flushes, m.silent, m.lag, m.clock)
 	return m
 }

@@ -38,6 +38,7 @@ type partition struct {
 	clock    int64               // last step that has been decided; math.MinInt64 before the first
 
 	intake   *detect.Intake // how much is listened to
+	sources  *sources
 	services map[string]*service
 	active   map[string]*service // those that a step must look at even without new mentions
 	showing  map[string]*service // those with an incident that is open or could be reopened, and some with an older one
@@ -80,13 +81,13 @@ type service struct {
 	people   window.People
 	detector *detect.Detector
 	incident *incident.Machine
-	restored serviceState // what the previous owner left
+	own      serviceState
 	dirty    bool
 }
 
 func newPartition(cfg Config, d detect.Config, i incident.Config) *partition {
 	return &partition{latenessUS: cfg.AllowedLateness.Microseconds(), exact: cfg.ExactPeople, detect: d, incident: i, clock: math.MinInt64, forgot: math.MinInt64 / 2,
-		progress: map[int32]*position{}, intake: detect.NewIntake(), services: map[string]*service{}, active: map[string]*service{},
+		progress: map[int32]*position{}, sources: newSources(cfg.SilentAfter), intake: detect.NewIntake(), services: map[string]*service{}, active: map[string]*service{},
 		showing: map[string]*service{},
 		pending: map[int64]map[string][]*outcryv1.Mention{}, seen: map[uint64]delivery{}, seenAt: map[int64][]uint64{},
 		withdraw: map[postKey]int64{}, withdrew: map[int64][]postKey{}, fresh: map[int64]bool{}}
@@ -268,6 +269,9 @@ func (p *partition) passed(r *outcryv1.Progress) int64 {
 			p.intake.Add(c.GetMinute(), c.GetPosts())
 		}
 	}
+	if r.GetNextOffset() > pos.Next { // else it is told again
+		p.sources.arrived(pos.WatermarkUS, r)
+	}
 	pos.WatermarkUS = max(pos.WatermarkUS, r.GetWatermarkUs())
 	pos.Next = max(pos.Next, r.GetNextOffset())
 	pos.Idle = r.GetIdle()
@@ -322,6 +326,7 @@ func (p *partition) advance(last int64, emit func(decided)) {
 		p.decide(step, emit)
 	}
 	p.intake.Advance(p.now())
+	p.sources.advance((p.clock + 1) * stepUS / minuteUS)
 	p.forget()
 }
 
@@ -342,12 +347,18 @@ func (p *partition) decide(step int64, emit func(decided)) {
 	slices.Sort(ids)
 	at := p.now()
 	p.intake.Advance(at)
+	p.sources.advance(at.UnixMicro() / minuteUS)
 	for _, id := range ids {
 		s := p.active[id]
 		s.people.Advance(step)
 		p.take(s, mentions[id])
 		people := s.people.Counts()
-		verdict := s.detector.Step(detect.Observation{At: at, People: people, MinutePeople: people[0], Ingested: p.intake.Relative(people[3])}, s.incident.Open())
+		ingested, heard := p.intake.Relative(people[3]), p.sources.heard(s.own.Voices)
+		if p.sources.silent() { // a service that is heard elsewhere misses nothing
+			ingested = heard
+		}
+		verdict := s.detector.Step(detect.Observation{At: at, People: people, MinutePeople: people[0], Ingested: ingested}, s.incident.Open())
+		s.incident.Blind(heard < leastHeard)
 		changed := s.incident.Step(verdict)
 		s.dirty = true
 		if changed != nil {
@@ -364,6 +375,7 @@ func (p *partition) decide(step int64, emit func(decided)) {
 func (p *partition) take(s *service, mentions []*outcryv1.Mention) {
 	order(mentions)
 	for _, m := range mentions {
+		s.hearVoice(m.GetSource(), p.clock)
 		if m.GetText() != "" && p.withdrawn(m) { // while it waited
 			m = proto.CloneOf(m)
 			p.blank(m)

@@ -174,6 +174,17 @@ func TestScenarios(t *testing.T) {
 				}
 				check(t, s, truth, of[0], consequences[truth.Service])
 			}
+			var silences []string
+			for _, e := range h.p.sources.events {
+				silences = append(silences, fmt.Sprint(e.Source, " ", e.Since.Sub(s.Start), " ", !e.Until.IsZero()))
+			}
+			var want []string
+			if s.Name == "source-silent" {
+				want = []string{"bluesky 8h0m0s false", "bluesky 8h0m0s true"}
+			}
+			if !slices.Equal(silences, want) {
+				t.Errorf("silences %v, want %v", silences, want)
+			}
 			for service, of := range heard {
 				t.Errorf("%s did not fail: %s", service, of[0].GetExplanation())
 			}

@@ -22,6 +22,7 @@ type partitionState struct {
 	Began    int64               `json:"began_step"`
 	Clock    int64               `json:"clock_step"`
 	Intake   []byte              `json:"intake,omitempty"`
+	Sources  *sourcesState       `json:"sources,omitempty"`
 }
 
 func (p *partition) marshalState() ([]byte, error) {
@@ -29,12 +30,14 @@ func (p *partition) marshalState() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
-	return json.Marshal(partitionState{Progress: p.progress, Expected: p.expected, Began: p.began, Clock: p.clock, Intake: intake})
+	return json.Marshal(partitionState{Progress: p.progress, Expected: p.expected, Began: p.began, Clock: p.clock, Intake: intake,
+		Sources: &p.sources.state})
 }
 
 // marshalState holds what cannot be rebuilt from mentions: the baseline and where the incident stands.
 func (s *service) marshalState() ([]byte, error) {
-	own, err := json.Marshal(serviceState{Estimated: s.people.Estimated()})
+	s.own.Estimated = s.people.Estimated()
+	own, err := json.Marshal(s.own)
 	if err != nil {
 		return nil, fmt.Errorf("counts of %s: %w", s.id, err)
 	}
@@ -56,7 +59,11 @@ const ownState = 0
 
 // serviceState is what the aggregator itself must remember of a service.
 type serviceState struct {
+	// Estimated says that people were estimated when the state was saved.
 	Estimated bool `json:"estimated,omitempty"`
+	// Voices are posts about the service by source, forgotten over a week, as of a step.
+	Voices   map[string]float64 `json:"voices,omitempty"`
+	VoicesAt int64              `json:"voices_at,omitempty"`
 }
 
 func (s *service) unmarshalState(b []byte) error {
@@ -65,7 +72,7 @@ func (s *service) unmarshalState(b []byte) error {
 		if err != nil {
 			return fmt.Errorf("state of %s: %w", s.id, err)
 		}
-		if err := json.Unmarshal(own, &s.restored); err != nil {
+		if err := json.Unmarshal(own, &s.own); err != nil {
 			return fmt.Errorf("counts of %s: %w", s.id, err)
 		}
 		b = rest
@@ -177,6 +184,9 @@ func (p *partition) unmarshalRow(r store.State) error {
 	if p.progress == nil {
 		p.progress = map[int32]*position{}
 	}
+	if s.Sources != nil {
+		p.sources.restore(*s.Sources)
+	}
 	if len(s.Intake) > 0 { // a state of an earlier version has none
 		return p.intake.UnmarshalBinary(s.Intake)
 	}
@@ -245,7 +255,7 @@ func (p *partition) resume() {
 		if p.clock != math.MinInt64 {
 			s.people.Advance(p.clock)
 		}
-		if s.restored.Estimated {
+		if s.own.Estimated {
 			s.people.Estimate()
 		}
 		if !s.people.Empty() || s.incident.Open() {
