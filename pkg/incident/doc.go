@@ -23,5 +23,6 @@
 // Reposts and copied texts count nobody, but they are counted: a burst by few accounts, or of the same words, is marked as coordinated, and
 // is confirmed by nothing but the operator or a person.
 //
-// An alarm that is no more than the model's usual mistakes among unusually much talk about something else opens nothing.
+// An alarm that is no more than the model's usual mistakes among unusually much talk about something else opens nothing; nor does one by
+// people most of whom name one other service in the same breath, unless the rest are an alarm by themselves.
 package incident

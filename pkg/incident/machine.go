@@ -159,7 +159,7 @@ func (m *Machine) Step(v detect.Verdict) *outcryv1.Incident {
 	if m.incident != nil && !m.endedLately(m.at) {
 		m.incident = nil
 	}
-	if !v.Alarm || m.muted || m.onlyTalk(v) {
+	if !v.Alarm || m.muted || m.explained(v) {
 		return nil
 	}
 	if m.incident != nil && m.incident.State == resolved {

@@ -112,6 +112,22 @@ func (r *recent) start(at, notBefore int64, usual, now float64) int64 {
 	return min(start, last)
 }
 
+// naming counts the people who reported an outage from a time on, and those among them who named the other service that most of them name.
+func (r *recent) naming(since int64) (people, another int) {
+	all, by := map[uint64]bool{}, map[string]map[uint64]bool{}
+	for _, x := range r.since(since) {
+		all[author(x)] = true
+		for _, service := range x.Also {
+			if by[service] == nil {
+				by[service] = map[uint64]bool{}
+			}
+			by[service][author(x)] = true
+			another = max(another, len(by[service]))
+		}
+	}
+	return len(all), another
+}
+
 func floorMinute(t int64) int64 { return t - t%minuteMicros }
 
 // distinct counts the people who wrote from a time on.

@@ -16,7 +16,7 @@ import (
 
 // A scenario is a text in testdata, one command a line, played into a detector and a machine from midnight of 20 December 2010 on:
 //
-//	feed RATE DURATION [label=L] [symptom=S] [lang=L] [place=P] [source=S] [people=N] [repost] [copy] [reply]
+//	feed RATE DURATION [label=L] [symptom=S] [lang=L] [place=P] [source=S] [people=N] [also=SERVICE] [repost] [copy] [reply]
 //	     people report at an even rate (posts a minute), each a new person unless only N people write in turn
 //	official TEXT      the operator's account writes
 //	advance DURATION   silence
@@ -135,6 +135,8 @@ func (p *player) mention(options []string) *outcryv1.Mention {
 			x.Source = value
 		case "people":
 			x.Author = 1 + p.next%uint64(p.number(value))
+		case "also":
+			x.Also = []string{value}
 		case "repost":
 			x.RepostOf = "1"
 		case "copy":

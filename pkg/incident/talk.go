@@ -80,16 +80,21 @@ func (m *Machine) talkRate(at int64) float64 {
 	return m.usualTalk * math.Exp(-float64(max(0, at-m.talkedAt))/talkMemory)
 }
 
-// onlyTalk reports whether an alarm is explained by talk that is beyond what is usual: no window would be an alarm without the posts that
-// the model takes for reports by mistake.
-func (m *Machine) onlyTalk(v detect.Verdict) bool {
+// explained reports whether an alarm has another explanation than an outage: no window would be one without the posts that the model takes
+// for reports by mistake among talk that is beyond what is usual, nor without the people who speak of another service at the same time,
+// where most do: users of a network that works complain that they cannot reach one that does not.
+func (m *Machine) explained(v detect.Verdict) bool {
 	for _, w := range v.Windows {
 		if !w.Alarm {
 			continue
 		}
 		minutes := w.Window.Minutes()
 		excess := max(0, m.talk.lately(m.at, minutes)-minutes*m.talkRate(m.at))
-		if float64(w.Observed)-mistaken*excess >= w.Threshold {
+		people, besides := m.recent.naming(m.at - w.Window.Microseconds())
+		if 2*besides < people {
+			besides = 0
+		}
+		if float64(w.Observed-besides)-mistaken*excess >= w.Threshold {
 			return false
 		}
 	}
