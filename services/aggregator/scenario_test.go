@@ -9,10 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/classify"
 	"outcry.dev/pkg/detect"
 	"outcry.dev/pkg/incident"
+	"outcry.dev/pkg/places"
 	"outcry.dev/pkg/post"
 	"outcry.dev/pkg/root"
 	"outcry.dev/pkg/simulate"
@@ -92,7 +95,7 @@ func (h *hearing) changed(i *outcryv1.Incident) {
 		}
 		h.changes++
 		h.latest[queue[0].GetId()] = queue[0]
-		h.roots.take(queue[0])
+		h.roots.take(proto.CloneOf(queue[0]))
 		for _, a := range h.roots.differences() {
 			at := time.UnixMicro((h.p.clock + 1) * stepUS).UTC()
 			x := h.latest[a.GetIncident()]
@@ -127,7 +130,8 @@ func (h *hearing) post(l *simulate.Labelled, truth bool) {
 		id.Write([]byte(p.Source + "\x00" + p.ID + "\x00" + f.Service))
 		m := &outcryv1.Mention{Id: id.Sum64(), Service: f.Service, Label: f.Label, Score: f.Score, Symptom: f.Symptom, Source: p.Source, PostId: p.ID,
 			Author: author, TimeUs: p.CreatedAt.UnixMicro(), Text: p.Text, Lang: p.Lang, ReplyTo: p.ReplyTo, RepostOf: p.RepostOf, Place: p.Place,
-			OfficialAuthor: slices.Contains(h.official[author], f.Service), TextFingerprint: classify.CopyFingerprint(p.Text), PostsOffset: h.offset}
+			OfficialAuthor: slices.Contains(h.official[author], f.Service), TextFingerprint: classify.CopyFingerprint(p.Text),
+			Places: places.Find(p.Text), PostsOffset: h.offset}
 		for _, other := range found {
 			if other.Service != f.Service {
 				m.Also = append(m.Also, other.Service)
@@ -216,6 +220,12 @@ func check(t *testing.T, s simulate.Scenario, truth simulate.Truth, i *outcryv1.
 	}
 	if root, _, _ := strings.Cut(i.GetRoot(), "-2026"); root != truth.Root {
 		t.Errorf("%s: caused by %q, want %q", i.GetId(), root, truth.Root)
+	}
+	if truth.Kind == "regional" && (len(i.GetPlaces()) == 0 || i.GetPlaces()[0].GetName() != "us/austin") {
+		t.Errorf("%s: places %v, want us/austin first", i.GetId(), i.GetPlaces())
+	}
+	if len(i.GetEvidence()) == 0 || len(i.GetSources()) == 0 || len(i.GetLanguages()) == 0 || i.GetExplanation() == "" {
+		t.Errorf("%s: fields are empty: %v", i.GetId(), i)
 	}
 	got := slices.Sorted(slices.Values(i.GetConsequences()))
 	slices.Sort(consequences)

@@ -19,6 +19,7 @@ import (
 	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/classify"
 	"outcry.dev/pkg/detect"
+	"outcry.dev/pkg/places"
 	"outcry.dev/pkg/post"
 	"outcry.dev/pkg/topics"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
@@ -229,6 +230,10 @@ func (w *worker) classify(p *outcryv1.Post, offset int64) {
 		return
 	}
 	fingerprint := classify.CopyFingerprint(p.GetText())
+	named := places.Find(p.GetText())
+	if len(named) == 0 && p.GetPlace() != "" {
+		named = places.Find(p.GetPlace())
+	}
 	text := p.GetText()
 	if post.IDsOnly(p.GetSource()) {
 		text = "" // from here on nobody may see it: not in ClickHouse, not in an incident, not on a page
@@ -245,7 +250,7 @@ func (w *worker) classify(p *outcryv1.Post, offset int64) {
 			TimeUs: p.GetTimeUs(), Text: text, Lang: p.GetLang(), Url: p.GetUrl(), ReplyTo: p.GetReplyTo(),
 			RepostOf: p.GetRepostOf(), Place: p.GetPlace(), Revision: p.GetRevision(),
 			OfficialAuthor: official, TextFingerprint: fingerprint,
-			PostsPartition: w.partition, PostsOffset: offset, Also: others(w.found, f.Service),
+			PostsPartition: w.partition, PostsOffset: offset, Also: others(w.found, f.Service), Places: named,
 		}}})
 	}
 }
