@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"outcry.dev/services/ingest/hackernews"
 	"outcry.dev/services/ingest/jetstream"
 	"outcry.dev/services/ingest/mastodon"
 	"outcry.dev/services/ingest/push"
@@ -25,6 +26,7 @@ type Config struct {
 	Mastodon   mastodon.Config   `koanf:"mastodon" doc:"Mastodon servers, and others that speak its API."`
 	X          x.Config          `koanf:"x" doc:"X, through the filtered stream of its API v2."`
 	TwitterV1  twitterv1.Config  `koanf:"twitterv1" doc:"Servers that speak Twitter's streaming API v1.1."`
+	HackerNews hackernews.Config `koanf:"hackernews" doc:"Hacker News."`
 	Push       push.Config       `koanf:"push" doc:"Posts from others, by HTTP."`
 	StatusPage statuspage.Config `koanf:"statuspage" doc:"Operators' status pages: the official word."`
 }
@@ -33,7 +35,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond,
-		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), X: x.DefaultConfig(), TwitterV1: twitterv1.DefaultConfig(), Push: push.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
+		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), X: x.DefaultConfig(), TwitterV1: twitterv1.DefaultConfig(), HackerNews: hackernews.DefaultConfig(), Push: push.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
 	}
 }
 
@@ -44,6 +46,7 @@ func (c Config) connectors() []source.Connector {
 		c.Mastodon,
 		c.X,
 		c.TwitterV1,
+		c.HackerNews,
 		c.Push,
 		c.StatusPage,
 	}
