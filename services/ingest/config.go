@@ -7,6 +7,7 @@ import (
 
 	"outcry.dev/services/ingest/hackernews"
 	"outcry.dev/services/ingest/jetstream"
+	"outcry.dev/services/ingest/kafka"
 	"outcry.dev/services/ingest/mastodon"
 	"outcry.dev/services/ingest/push"
 	"outcry.dev/services/ingest/source"
@@ -27,6 +28,7 @@ type Config struct {
 	X          x.Config          `koanf:"x" doc:"X, through the filtered stream of its API v2."`
 	TwitterV1  twitterv1.Config  `koanf:"twitterv1" doc:"Servers that speak Twitter's streaming API v1.1."`
 	HackerNews hackernews.Config `koanf:"hackernews" doc:"Hacker News."`
+	Kafka      kafka.Config      `koanf:"kafka" doc:"Posts from a topic of somebody else's."`
 	Push       push.Config       `koanf:"push" doc:"Posts from others, by HTTP."`
 	StatusPage statuspage.Config `koanf:"statuspage" doc:"Operators' status pages: the official word."`
 }
@@ -35,7 +37,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond,
-		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), X: x.DefaultConfig(), TwitterV1: twitterv1.DefaultConfig(), HackerNews: hackernews.DefaultConfig(), Push: push.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
+		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), X: x.DefaultConfig(), TwitterV1: twitterv1.DefaultConfig(), HackerNews: hackernews.DefaultConfig(), Kafka: kafka.DefaultConfig(), Push: push.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
 	}
 }
 
@@ -47,6 +49,7 @@ func (c Config) connectors() []source.Connector {
 		c.X,
 		c.TwitterV1,
 		c.HackerNews,
+		c.Kafka,
 		c.Push,
 		c.StatusPage,
 	}
