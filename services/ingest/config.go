@@ -10,6 +10,7 @@ import (
 	"outcry.dev/services/ingest/kafka"
 	"outcry.dev/services/ingest/mastodon"
 	"outcry.dev/services/ingest/push"
+	"outcry.dev/services/ingest/reddit"
 	"outcry.dev/services/ingest/source"
 	"outcry.dev/services/ingest/statuspage"
 	"outcry.dev/services/ingest/twitterv1"
@@ -28,6 +29,7 @@ type Config struct {
 	X          x.Config          `koanf:"x" doc:"X, through the filtered stream of its API v2."`
 	TwitterV1  twitterv1.Config  `koanf:"twitterv1" doc:"Servers that speak Twitter's streaming API v1.1."`
 	HackerNews hackernews.Config `koanf:"hackernews" doc:"Hacker News."`
+	Reddit     reddit.Config     `koanf:"reddit" doc:"Reddit; experimental."`
 	Kafka      kafka.Config      `koanf:"kafka" doc:"Posts from a topic of somebody else's."`
 	Push       push.Config       `koanf:"push" doc:"Posts from others, by HTTP."`
 	StatusPage statuspage.Config `koanf:"statuspage" doc:"Operators' status pages: the official word."`
@@ -37,7 +39,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond,
-		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), X: x.DefaultConfig(), TwitterV1: twitterv1.DefaultConfig(), HackerNews: hackernews.DefaultConfig(), Kafka: kafka.DefaultConfig(), Push: push.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
+		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), X: x.DefaultConfig(), TwitterV1: twitterv1.DefaultConfig(), HackerNews: hackernews.DefaultConfig(), Reddit: reddit.DefaultConfig(), Kafka: kafka.DefaultConfig(), Push: push.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
 	}
 }
 
@@ -49,6 +51,7 @@ func (c Config) connectors() []source.Connector {
 		c.X,
 		c.TwitterV1,
 		c.HackerNews,
+		c.Reddit,
 		c.Kafka,
 		c.Push,
 		c.StatusPage,
