@@ -35,9 +35,10 @@ type Source struct {
 
 // spending is the cursor: what was paid for in a month.
 type spending struct {
-	Month    string    `json:"month"` // 2026-11
-	Posts    int64     `json:"posts"` // and requests for counts
-	LastPost time.Time `json:"last_post,omitzero"`
+	Month string `json:"month"` // 2026-11
+	Posts int64  `json:"posts"`
+	// Alive is when something came last, be it only what keeps the connection alive.
+	Alive time.Time `json:"alive,omitzero"`
 }
 
 func (s *spending) cursor() string {
@@ -162,7 +163,7 @@ func (s *Source) read(ctx context.Context, in *source.Session) error {
 	body := polite.Body(resp.Body, s.cfg.IdleTimeout)
 	defer func() { _ = body.Close() }()
 	in.Status.Connected(s.base)
-	if last := s.spent.LastPost; !last.IsZero() && time.Since(last) > time.Minute {
+	if last := s.spent.Alive; !last.IsZero() && time.Since(last) > time.Minute {
 		in.Status.Gap("since " + last.Format(time.RFC3339) + ": the stream does not go back")
 	}
 	lines := polite.NewLines(body, maxLine)
@@ -177,8 +178,11 @@ func (s *Source) read(ctx context.Context, in *source.Session) error {
 			return errors.New("the server ended the stream")
 		case err != nil:
 			return fmt.Errorf("read: %w", err)
-		case len(line) > 0: // an empty one keeps the connection alive
+		case len(line) > 0:
 			err = s.take(line, in)
+		case time.Since(s.spent.Alive) > 10*time.Second: // an empty line keeps the connection alive
+			s.spent.Alive = time.Now().UTC()
+			err = in.Emit(source.Event{Kind: source.Mark, Cursor: s.spent.cursor()})
 		}
 		if err != nil {
 			return err
@@ -210,7 +214,7 @@ func (s *Source) take(line []byte, in *source.Session) error {
 		}
 		return s.afford(now)
 	}
-	s.spent.LastPost = now.UTC()
+	s.spent.Alive = now.UTC()
 	if _, twice := s.seen.Put(p.ID, struct{}{}); twice {
 		if err := in.Emit(source.Event{Kind: source.Mark, Cursor: s.spent.cursor()}); err != nil {
 			return err

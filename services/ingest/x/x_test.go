@@ -173,6 +173,20 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// A stream on which nobody posts is no gap: what keeps the connection alive moves the cursor too.
+func TestQuietIsNoGap(t *testing.T) {
+	s := newServer(t)
+	s.stream = lines("", "")
+	long := `{"month":"2026-01","posts":1,"alive":"2026-01-01T00:00:00Z"}`
+	_, cursor, status, _ := run(t, s.source(nil), long)
+	if status.Gaps != 1 {
+		t.Errorf("%d gaps after months", status.Gaps)
+	}
+	if _, _, status, _ := run(t, s.source(nil), cursor); status.Gaps != 0 {
+		t.Errorf("%d gaps after a moment; the cursor was %s", status.Gaps, cursor)
+	}
+}
+
 // The spend limit ends the stream before it is exceeded, whatever comes, holds over restarts, and is then no reason to connect.
 func TestSpendLimit(t *testing.T) {
 	s := newServer(t)
@@ -197,7 +211,7 @@ func TestSpendLimit(t *testing.T) {
 		t.Errorf("%d connections", s.streams)
 	}
 	// A month later there is money again.
-	if told, _, status, _ := run(t, s.source(limit), `{"month":"2026-01","posts":500,"last_post":"2026-01-31T00:00:00Z"}`); len(told) != 500-margin || status.Gaps != 1 {
+	if told, _, status, _ := run(t, s.source(limit), `{"month":"2026-01","posts":500,"alive":"2026-01-31T00:00:00Z"}`); len(told) != 500-margin || status.Gaps != 1 {
 		t.Errorf("%d posts in a new month, %d gaps", len(told), status.Gaps)
 	}
 }
