@@ -108,18 +108,25 @@ func (i *instance) get(ctx context.Context, path string, query url.Values, v any
 
 // page returns the posts that follow an id, the oldest first.
 func (i *instance) page(ctx context.Context, st stream, minID string) ([]json.RawMessage, error) {
-	query := url.Values{"min_id": {minID}, "limit": {fmt.Sprint(pageSize)}}
-	for k, v := range st.filter {
-		query[k] = v
-	}
-	var list []json.RawMessage
-	if _, err := i.get(ctx, st.path, query, &list); err != nil {
-		return nil, err
-	}
+	list, err := i.timeline(ctx, st, "min_id", minID)
 	for a, b := 0, len(list)-1; a < b; a, b = a+1, b-1 {
 		list[a], list[b] = list[b], list[a]
 	}
-	return list, nil
+	return list, err
+}
+
+// before returns the posts that came before an id, the newest first.
+func (i *instance) before(ctx context.Context, st stream, maxID string) ([]json.RawMessage, error) {
+	return i.timeline(ctx, st, "max_id", maxID)
+}
+
+func (i *instance) timeline(ctx context.Context, st stream, bound, id string) (list []json.RawMessage, err error) {
+	query := url.Values{bound: {id}, "limit": {fmt.Sprint(pageSize)}}
+	for k, v := range st.filter {
+		query[k] = v
+	}
+	_, err = i.get(ctx, st.path, query, &list)
+	return list, err
 }
 
 // connection is a stream that is open: next returns its frames.

@@ -118,9 +118,11 @@ func (s *server) timeline(w http.ResponseWriter, r *http.Request) {
 	for _, p := range s.posts {
 		var st status
 		_ = json.Unmarshal([]byte(p), &st)
-		if later(st.ID, r.URL.Query().Get("min_id")) && len(page) < pageSize {
+		most := r.URL.Query().Get("max_id")
+		if most != "" && later(most, st.ID) || most == "" && later(st.ID, r.URL.Query().Get("min_id")) && len(page) < pageSize {
 			page = append([]string{p}, page...)
 		}
+		page = page[:min(len(page), pageSize)]
 	}
 	fmt.Fprintf(w, "[%s]", strings.Join(page, ","))
 }
@@ -309,6 +311,20 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// After a restart, a delete of what was told before it is honoured all the same.
+func TestDeleteAfterARestart(t *testing.T) {
+	s := newServer(t)
+	for i := 900; i < 1000; i++ {
+		s.posts = append(s.posts, toot(fmt.Sprint(i), fmt.Sprint("u/", i), "before"))
+	}
+	l := listen(t, sources(t, s.configured())[0], `{"id":"1000","uri":"u/1000"}`)
+	s.frames <- framed("delete", "1000")
+	s.frames <- framed("delete", "905")
+	s.frames <- framed("delete", "5") // nobody knows it
+	s.frames <- framed("update", toot("1001", "u/1001", "after"))
+	l.expect("delete u/1000", "delete u/905", "u/1001 after")
+}
+
 // A gap beyond the limit is said to be one, and so is a timeline that may not be read; listening goes on.
 func TestGapsThatStay(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
@@ -345,6 +361,10 @@ func TestRateLimit(t *testing.T) {
 	}
 	pages := 0
 	s.answer = func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("max_id") {
+			fmt.Fprint(w, "[]")
+			return
+		}
 		if pages++; pages > 1 {
 			w.Header().Set("X-RateLimit-Remaining", "0")
 			w.Header().Set("X-RateLimit-Reset", time.Now().Add(4*time.Minute).UTC().Format(time.RFC3339Nano))
@@ -363,7 +383,7 @@ func TestRateLimit(t *testing.T) {
 	for len(l.events) > 0 {
 		cursor = (<-l.events).Cursor
 	}
-	if cursor != `{"id":"1040"}` {
+	if cursor != `{"id":"1040","uri":"u/1040"}` {
 		t.Errorf("cursor is %s", cursor)
 	}
 }

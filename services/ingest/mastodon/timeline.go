@@ -35,11 +35,13 @@ type timeline struct {
 	stream   stream
 	label    string
 	heard    *heard
+	recalled bool // what was told before the process began is known again
 }
 
 // position is the cursor.
 type position struct {
-	ID string `json:"id"` // the latest that this server gave to a post that was told
+	ID  string `json:"id"` // the latest that this server gave to a post that was told
+	URI string `json:"uri,omitempty"`
 }
 
 func (p *position) cursor() string {
@@ -123,6 +125,7 @@ func (r *run) run(ctx context.Context) error {
 	if r.about, err = r.instance.about(ctx); err != nil {
 		return err
 	}
+	r.recall(ctx)
 	if err := r.fill(ctx); err != nil {
 		return err
 	}
@@ -150,6 +153,38 @@ func (r *run) run(ctx context.Context) error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// recallPages are read to know again which id is which uri.
+const recallPages = 5
+
+// recall reads back what was told right before a restart, without telling it again, so that a delete that follows can be honoured: most come
+// within minutes. Where that cannot be had, listening is worth more.
+func (r *run) recall(ctx context.Context) {
+	if r.recalled || r.at.ID == "" {
+		return
+	}
+	r.timeline.recalled = true
+	if r.at.URI != "" {
+		r.heard.uris.Put(r.key(r.at.ID), r.at.URI)
+	}
+	before := r.at.ID
+	for range recallPages {
+		list, err := r.instance.before(ctx, r.stream, before)
+		if err != nil || len(list) == 0 {
+			return
+		}
+		for _, raw := range list {
+			s, err := decodeStatus(raw)
+			if err != nil || !s.public() {
+				continue
+			}
+			r.heard.uris.Put(r.key(s.ID), s.URI)
+			if later(before, s.ID) {
+				before = s.ID
+			}
 		}
 	}
 }
@@ -230,7 +265,7 @@ func (r *run) update(raw []byte) error {
 		return r.unreadable(err.Error(), raw)
 	}
 	if later(s.ID, r.at.ID) {
-		r.at.ID = s.ID
+		r.at.ID, r.at.URI = s.ID, s.URI
 	}
 	mark := source.Event{Kind: source.Mark, Cursor: r.at.cursor()}
 	if !s.public() {
