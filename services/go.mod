@@ -33,7 +33,12 @@ require (
 	outcry.dev/schemas v0.0.0
 )
 
-require github.com/dghubble/oauth1 v0.7.3
+require (
+	github.com/dghubble/oauth1 v0.7.3
+	github.com/emersion/go-smtp v0.24.0
+)
+
+require github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6 // indirect
 
 require (
 	git.sr.ht/~sbinet/gg v0.8.0 // indirect

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -52,6 +53,8 @@ type Store struct {
 
 	functionsMu sync.Mutex
 	functions   map[string]bool // see pureFunctions
+	// insertErrors counts inserts that failed, those that were tried again included.
+	insertErrors atomic.Int64
 }
 
 // Open returns a Store; it connects when it is first used.
@@ -68,6 +71,9 @@ func (s *Store) Close() error {
 	s.http.CloseIdleConnections()
 	return s.conn.Close()
 }
+
+// InsertErrors returns how many inserts have failed so far; one that is tried again counts each time.
+func (s *Store) InsertErrors() int64 { return s.insertErrors.Load() }
 
 // Ping asks the server for its version.
 func (s *Store) Ping(ctx context.Context) (version string, err error) {
@@ -165,7 +171,11 @@ func insert[R any](ctx context.Context, s *Store, into string, rows []R, appendR
 	}
 	table, _, _ := strings.Cut(into, " ")
 	return s.patiently(ctx, fmt.Sprintf("insert %d rows into %s", len(rows), table), func() error {
-		return insertOnce(ctx, s, into, rows, appendRow)
+		err := insertOnce(ctx, s, into, rows, appendRow)
+		if err != nil {
+			s.insertErrors.Add(1)
+		}
+		return err
 	})
 }
 

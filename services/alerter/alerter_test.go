@@ -23,12 +23,14 @@ import (
 
 	"outcry.dev/pkg/bus"
 	"outcry.dev/pkg/embedded/broker"
+	"outcry.dev/pkg/embedded/clickhouse"
 	"outcry.dev/pkg/topics"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 	"outcry.dev/services/alerter"
 )
 
 func TestMain(m *testing.M) {
+	clickhouse.RunIfChild()
 	if os.Getenv(childVariable) != "" {
 		child() // this process is one that a test kills
 		return

@@ -22,6 +22,7 @@ type metrics struct {
 	reconciled prometheus.Counter
 	notified   *prometheus.CounterVec
 	unlogged   prometheus.Counter
+	lag        prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -49,12 +50,26 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "outcry_alerter_reconciled_total", Help: "Revisions of incidents that came from ClickHouse before they came from incidents.v1.",
 		}),
 		notified: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "outcry_alerter_notifications_total", Help: "Requests of Alertmanager's engine to receivers by result: ok, retry or failed.",
+			Name: "outcry_alerter_notifications_total", Help: "Requests of Alertmanager's engine to receivers by result: ok, retry (at once) or refused (tried again at the group's next interval).",
 		}, []string{"result"}),
+		lag: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "outcry_alerter_lag_records", Help: "Records of incidents.v1 that have not been taken on.",
+		}),
 		unlogged: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "outcry_alerter_deliveries_unlogged_total", Help: "Deliveries that did not get into the delivery log in ClickHouse.",
 		}),
 	}
-	r.MustRegister(m.changes, m.attempts, m.seconds, m.pending, m.firing, m.posts, m.reconciled, m.notified, m.unlogged)
+	r.MustRegister(m.changes, m.attempts, m.seconds, m.pending, m.firing, m.posts, m.reconciled, m.notified, m.unlogged, m.lag)
+	// From 0 on, so that the first one of a kind is an increase.
+	for _, o := range []string{outcomeDelivered, outcomeDuplicate, outcomeUnreadable, outcomeRefused, outcomeDisabled, outcomeGivenUp} {
+		m.changes.WithLabelValues(o)
+	}
+	for vec, results := range map[*prometheus.CounterVec][]string{
+		m.attempts: {"ok", "retry", "final"}, m.posts: {"ok", "failed"}, m.notified: {"ok", "retry", "refused"},
+	} {
+		for _, r := range results {
+			vec.WithLabelValues(r)
+		}
+	}
 	return m
 }

@@ -84,6 +84,7 @@ func (p *partition) consume(ctx context.Context) error {
 			p.next = msgs[i].Offset + 1
 		}
 		p.commit()
+		p.metrics.lag.Set(float64(p.claim.Lag()))
 	}
 }
 

@@ -11,12 +11,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"outcry.dev/pkg/store"
 )
 
 func newRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
+}
+
+// countInsertErrors tells how often ClickHouse did not take rows.
+func countInsertErrors(r prometheus.Registerer, s *store.Store) {
+	if s == nil {
+		return
+	}
+	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "outcry_store_insert_errors_total",
+		Help: "Inserts into ClickHouse that failed; one that is tried again counts each time."},
+		func() float64 { return float64(s.InsertErrors()) }))
 }
 
 // serveMetrics serves /metrics until ctx ends; with no address it only waits.

@@ -56,7 +56,9 @@ func newParts(ctx context.Context, cfg Config, e *engines, log *slog.Logger) (*p
 	if err != nil {
 		return nil, err
 	}
-	return &parts{cfg: cfg, engines: e, catalog: c, authorKey: key, registry: newRegistry(), log: log}, nil
+	registry := newRegistry()
+	countInsertErrors(registry, e.store)
+	return &parts{cfg: cfg, engines: e, catalog: c, authorKey: key, registry: registry, log: log}, nil
 }
 
 // catalogRows is the catalog as analysts see it.

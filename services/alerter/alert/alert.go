@@ -113,7 +113,7 @@ func (w Writer) annotations(i *outcryv1.Incident) map[string]string {
 	if w.PublicURL != "" {
 		a["page"] = w.PublicURL + "/incidents/" + url.PathEscape(i.GetId())
 		a["chart"] = w.PublicURL + "/services/" + url.PathEscape(i.GetService())
-		a["image"] = a["chart"] + "/chart.svg"
+		a["image"] = w.PublicURL + "/embed/services/" + url.PathEscape(i.GetService()) + ".png" // chats show no SVG
 	}
 	if w.Runbook != "" {
 		a["runbook_url"] = strings.ReplaceAll(w.Runbook, "{service}", url.PathEscape(i.GetService()))
