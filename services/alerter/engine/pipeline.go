@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -78,7 +79,7 @@ func (e *Engine) finishing(s notify.Stage) notify.Stage {
 		defer cancel()
 		stop := context.AfterFunc(ctx, func() {
 			wait := time.Duration(0)
-			if ctx.Err() != context.DeadlineExceeded { //nolint:errorlint // the context package returns it as it is
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				wait = finishTime
 			}
 			select {
