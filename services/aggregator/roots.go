@@ -35,7 +35,9 @@ func (s *Stage) findRoots(ctx context.Context, claim *bus.Claim) error {
 			if err := proto.Unmarshal(msgs[i].Value, x); err != nil {
 				continue // the alerter, which must read all of them, reports it
 			}
-			r.take(x)
+			if !x.GetTest() { // somebody tries the way of an alert: nothing happened
+				r.take(x)
+			}
 		}
 		if claim.Lag() > 0 {
 			continue // what they say now is what counts

@@ -28,6 +28,9 @@ const (
 	Consequence = "OutageConsequence" // another incident is its root
 )
 
+// Superseded is the annotation of an alert that ended because one with other labels took its place: how it continues.
+const Superseded = "superseded"
+
 // Alert is one alert. EndsAt is zero while it fires.
 type Alert struct {
 	Labels       map[string]string `json:"labels"`

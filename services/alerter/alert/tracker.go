@@ -173,9 +173,9 @@ func (t *Tracker) Apply(i *outcryv1.Incident, now time.Time) []Alert {
 	if before.EndsAt.IsZero() {
 		before.EndsAt = now
 		before.Annotations = maps.Clone(before.Annotations)
-		before.Annotations["superseded"] = "continues as " + next.Labels["state"] + ", " + next.Labels["severity"]
+		before.Annotations[Superseded] = "continues as " + next.Labels["state"] + ", " + next.Labels["severity"]
 		if next.Labels["alertname"] == Consequence {
-			before.Annotations["superseded"] = "continues as a consequence of " + next.Labels["root"]
+			before.Annotations[Superseded] = "continues as a consequence of " + next.Labels["root"]
 		}
 		out = append(out, before)
 	}

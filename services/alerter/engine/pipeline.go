@@ -10,6 +10,9 @@ import (
 	amalert "github.com/prometheus/alertmanager/alert"
 	"github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+
+	"outcry.dev/services/alerter/alert"
 )
 
 // observed tells Deps.Sent of each attempt.
@@ -75,6 +78,9 @@ func (e *Engine) finishing(s notify.Stage) notify.Stage {
 			return ctx, nil, context.Canceled
 		}
 		defer e.flights.group.Done()
+		if !settled(alerts, time.Now()) {
+			return ctx, nil, errUnsettled
+		}
 		lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
 		stop := context.AfterFunc(ctx, func() {
@@ -91,6 +97,31 @@ func (e *Engine) finishing(s notify.Stage) notify.Stage {
 		defer stop()
 		return s.Exec(lasting, log, alerts...)
 	})
+}
+
+// errUnsettled makes a group wait for its next interval.
+var errUnsettled = errors.New("an alert is just taking the place of another: the group waits for its next interval")
+
+// settleTime is within which the dispatcher has taken in alerts that were put together.
+const settleTime = 2 * time.Second
+
+// settled says whether a group holds both halves of each change of labels. They are put together, but the dispatcher takes them in by several
+// workers: a group that is flushed in between would say that an incident is over which has become worse, or tell it twice.
+func settled(alerts []*amalert.Alert, now time.Time) bool {
+	firing := map[model.LabelValue]int{}
+	for _, a := range alerts {
+		if incident := a.Labels["incident"]; incident != "" && !a.ResolvedAt(now) {
+			if firing[incident]++; firing[incident] > 1 {
+				return false
+			}
+		}
+	}
+	for _, a := range alerts {
+		if a.Annotations[alert.Superseded] != "" && a.ResolvedAt(now) && now.Sub(a.EndsAt) < settleTime && firing[a.Labels["incident"]] == 0 {
+			return false // what takes its place has not come in yet, or goes to another group, which does not matter then
+		}
+	}
+	return true
 }
 
 // leased is a registry whose collectors can be given back, so that an Engine can be started again.
