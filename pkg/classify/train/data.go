@@ -25,6 +25,7 @@ type post struct {
 	Label    string            `json:"label,omitempty"`
 	Service  string            `json:"service,omitempty"`
 	Second   string            `json:"second,omitempty"` // what a reader held possible too, or another reader said
+	Share    float32           `json:"share,omitempty"`  // of Second, 0 to 0.5; 0 stands for secondShare
 	Symptom  string            `json:"symptom,omitempty"`
 	Mentions map[string]string `json:"mentions,omitempty"` // label by service, where a post speaks of several
 	Official bool              `json:"official,omitempty"` // an official account of Service wrote it

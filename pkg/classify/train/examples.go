@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 
 	outcryv1 "outcry.dev/schemas/outcry/v1"
@@ -21,11 +22,11 @@ type example struct {
 }
 
 // weights of examples by where their labels come from: posts sampled as the held-out ones are count most.
-var originWeight = map[origin]float32{originDev: 1.5, originRead: 0.5, originOwn: 0.9}
+var originWeight = map[origin]float32{originDev: 1.5, originRead: 0.5, originOwn: 1.2}
 
 const (
 	besideWeight = 0.4 // of a service that is named beside the one a label is about
-	secondShare  = 0.3 // of an example's weight, for a second label
+	secondShare  = 0.3 // of an example's weight, for a second label whose share is not given
 )
 
 // maker turns posts into examples.
@@ -61,9 +62,10 @@ func (m *maker) examples(p *post) []example {
 		e.Class = int(l) - 1
 		e.Weight = weight * originWeight[p.origin]
 		if second := outcryv1.ParseLabel(p.Second); chosen && label == p.Label && second != outcryv1.Label_LABEL_UNSPECIFIED {
+			share := cmp.Or(p.Share, secondShare)
 			doubt := e
-			doubt.Class, doubt.Weight, doubt.symptom, doubt.chosen = int(second)-1, e.Weight*secondShare, -1, false
-			e.Weight *= 1 - secondShare
+			doubt.Class, doubt.Weight, doubt.symptom, doubt.chosen = int(second)-1, e.Weight*share, -1, false
+			e.Weight *= 1 - share
 			all = append(all, doubt)
 		}
 		all = append(all, e)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"sort"
 
@@ -34,6 +35,7 @@ func report(w io.Writer, c *corpus, m *maker, all []example, o options, faults s
 	}
 	fmt.Fprintf(w, "factor %.3f, shifts %.2f\n", scale.factor, scale.shift)
 	given.write(w, "held-out posts, service given")
+	fmt.Fprintf(w, "  standard error of the outage F1 %.3f\n", standardError(only(held, originDev)))
 	given.writeLabels(w)
 	endToEnd(held, originDev, false).write(w, "held-out posts, from the text alone")
 	endToEnd(held, originDev, true).write(w, "… those that name a service")
@@ -173,7 +175,7 @@ func reportSymptoms(w io.Writer, all []example, o options) {
 				held = append(held, e)
 			}
 		}
-		m := linear.Fit(bySymptom(train), o.symptom).Quantise()
+		m := fitSymptoms(train, o)
 		logits := make([]float32, symptomCount)
 		for _, e := range held {
 			m.Logits(e.Index, e.Value, logits)
@@ -204,4 +206,22 @@ func reportSymptoms(w io.Writer, all []example, o options) {
 		n := math.Max(t.n, 1)
 		fmt.Fprintf(w, "%-38s n=%-5.0f accuracy %.3f, general: %.3f said, %.3f true\n", row.title, t.n, t.right/n, t.said/n, t.general/n)
 	}
+}
+
+// standardError is that of the outage F1, over samples of the outcomes with replacement (Efron's bootstrap).
+func standardError(out []outcome) float64 {
+	const samples = 1000
+	rng := rand.New(rand.NewPCG(20101222, 2))
+	var sum, squares float64
+	for range samples {
+		var s score
+		for range out {
+			o := &out[rng.IntN(len(out))]
+			s.add(o.Class == 0, o.best() == 0)
+		}
+		sum += s.f1()
+		squares += s.f1() * s.f1()
+	}
+	mean := sum / samples
+	return math.Sqrt(math.Max(0, squares/samples-mean*mean))
 }

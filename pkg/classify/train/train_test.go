@@ -91,6 +91,58 @@ func TestExamplesSeeEachService(t *testing.T) {
 	}
 }
 
+// TestDoubtIsSharedBetweenLabels: a second label takes its share of an example's weight, and no other example.
+func TestDoubtIsSharedBetweenLabels(t *testing.T) {
+	m := &maker{finder: target.New(catalog.Default())}
+	for _, row := range []struct {
+		post post
+		want map[string]float32 // share of the weight by label
+	}{
+		{post{Text: "skype is acting up", Label: "outage"}, map[string]float32{"outage": 1}},
+		{post{Text: "skype is acting up", Label: "outage", Second: "bug"}, map[string]float32{"outage": 1 - secondShare, "bug": secondShare}},
+		{post{Text: "skype is acting up", Label: "bug", Second: "outage", Share: 0.4}, map[string]float32{"bug": 0.6, "outage": 0.4}},
+	} {
+		row.post.origin = originRead
+		got := map[string]float32{}
+		chosen := 0
+		for _, e := range m.examples(&row.post) {
+			got[labelName(e.Class)] += e.Weight / originWeight[originRead]
+			if e.chosen {
+				chosen++
+			}
+		}
+		if len(got) != len(row.want) || chosen != 1 {
+			t.Errorf("%+v: %v with %d chosen", row.post, got, chosen)
+		}
+		for label, share := range row.want {
+			if math.Abs(float64(got[label]-share)) > 1e-6 {
+				t.Errorf("%+v: %v, want %v", row.post, got, row.want)
+			}
+		}
+	}
+}
+
+// TestStandardError: that of a share of n posts is known, and F1 of a label that is always right has none.
+func TestStandardError(t *testing.T) {
+	var right, mixed []outcome
+	for i := range 400 {
+		said := &example{}
+		said.Class = 0
+		right = append(right, outcome{example: said, p: []float32{1, 0, 0, 0, 0, 0}})
+		truth := &example{}
+		truth.Class = i % 2 // every second one is said wrongly
+		mixed = append(mixed, outcome{example: truth, p: []float32{1, 0, 0, 0, 0, 0}})
+	}
+	if e := standardError(right); e != 0 {
+		t.Errorf("standard error %.4f of what is always right", e)
+	}
+	// F1 = 2q/(1+q) with q the share that is right; its slope at 0.5 is 2/1.5².
+	want := 2 / (1.5 * 1.5) * math.Sqrt(0.25/400)
+	if e := standardError(mixed); math.Abs(e-want) > want/8 {
+		t.Errorf("standard error %.4f, want about %.4f", e, want)
+	}
+}
+
 // TestFitIsReproducible: the same examples give the same bytes, another seed others.
 func TestFitIsReproducible(t *testing.T) {
 	var examples []linear.Example
