@@ -38,9 +38,16 @@ type Topic struct {
 	Partitions int
 	// Compacted topics keep the last value of each key, for Retention where that is set; others keep all for Retention.
 	Compacted bool
-	// Retention is how long records are kept; 0 leaves it to the brokers, or to compaction alone.
+	// Retention is how long a record may be kept; 0 leaves it to the brokers, or to compaction alone.
 	Retention time.Duration
 }
+
+const (
+	// segments is how many make up what a topic retains: the smallest part that goes at once.
+	segments = 12
+	// compactedWithin is how long a compacted topic may hold a value after the next one of its key.
+	compactedWithin = 12 * time.Hour
+)
 
 // Bus is a connection to a Kafka cluster. Safe for concurrent use.
 type Bus struct {
@@ -75,8 +82,19 @@ func (b *Bus) EnsureTopics(ctx context.Context, topics ...Topic) error {
 		case t.Compacted:
 			c.ConfigEntries = append(c.ConfigEntries, kafka.ConfigEntry{ConfigName: "cleanup.policy", ConfigValue: "compact"})
 		}
+		set := func(name string, d time.Duration) {
+			c.ConfigEntries = append(c.ConfigEntries, kafka.ConfigEntry{ConfigName: name, ConfigValue: fmt.Sprint(d.Milliseconds())})
+		}
+		// Brokers delete and compact segments that are closed, and close them after a week unless they are told otherwise.
 		if t.Retention > 0 {
-			c.ConfigEntries = append(c.ConfigEntries, kafka.ConfigEntry{ConfigName: "retention.ms", ConfigValue: fmt.Sprint(t.Retention.Milliseconds())})
+			set("retention.ms", t.Retention-t.Retention/segments)
+			set("segment.ms", min(t.Retention/segments, compactedWithin/2))
+		}
+		if t.Compacted {
+			set("max.compaction.lag.ms", compactedWithin)
+			if t.Retention == 0 {
+				set("segment.ms", compactedWithin/2)
+			}
 		}
 		req.Topics = append(req.Topics, c)
 	}

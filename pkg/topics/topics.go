@@ -25,8 +25,9 @@ const sourcePartitions = 8
 // DefaultPartitions of posts.v1 and mentions.v1: enough for two cores to share, few enough for progress to stay cheap.
 const DefaultPartitions = 2
 
-// Retention of texts in Kafka.
-const Retention = 7 * 24 * time.Hour
+// Retention of texts in Kafka: what a network or its author withdraws is gone from there a day later at the latest, which is what the strictest
+// of them (X) asks for. A stage that has been down for longer misses what came before; the embedded broker keeps what has not been read.
+const Retention = 24 * time.Hour
 
 // All returns every topic, with posts.v1 and mentions.v1 cut into a number of partitions.
 func All(partitions int) []bus.Topic {

@@ -3,8 +3,11 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	outcryv1 "outcry.dev/schemas/outcry/v1"
 	"outcry.dev/services/ingest/hackernews"
 	"outcry.dev/services/ingest/jetstream"
 	"outcry.dev/services/ingest/kafka"
@@ -22,6 +25,7 @@ type Config struct {
 	MaxOutOfOrderness time.Duration `koanf:"max_out_of_orderness" doc:"How far posts of one source may be out of order in event time before they are late; decisions wait that long."`
 	BatchPosts        int           `koanf:"batch_posts" doc:"Posts that are written to Kafka at once, 1 to 100000."`
 	BatchWait         time.Duration `koanf:"batch_wait" doc:"How long a post may wait for others."`
+	Keep              []string      `koanf:"keep" doc:"What is kept of a post besides its text, id, time and hashed author: of lang, url, reply_to, repost_of, place, author_verified. Of reply_to and repost_of the fact stays that the post is a reply or a repost."`
 
 	// A connector is registered by its section here, its default below, and its line in connectors.
 	Jetstream  jetstream.Config  `koanf:"jetstream" doc:"Bluesky, through Jetstream."`
@@ -38,10 +42,42 @@ type Config struct {
 // DefaultConfig returns what fits one machine.
 func DefaultConfig() Config {
 	return Config{
-		MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond,
+		MaxOutOfOrderness: time.Second, BatchPosts: 4096, BatchWait: 50 * time.Millisecond, Keep: slices.Clone(optional),
 		Jetstream: jetstream.DefaultConfig(), Mastodon: mastodon.DefaultConfig(), X: x.DefaultConfig(), TwitterV1: twitterv1.DefaultConfig(), HackerNews: hackernews.DefaultConfig(), Reddit: reddit.DefaultConfig(), Kafka: kafka.DefaultConfig(), Push: push.DefaultConfig(), StatusPage: statuspage.DefaultConfig(),
 	}
 }
+
+// optional are the fields of a post that need not be kept.
+var optional = []string{"lang", "url", "reply_to", "repost_of", "place", "author_verified"}
+
+// forget takes from a post what is not kept. Replies and reposts count otherwise than posts, so what is left of their fields says that they were set.
+func (c Config) forget(p *outcryv1.Post) {
+	if len(c.Keep) == len(optional) {
+		return
+	}
+	for _, field := range optional {
+		if slices.Contains(c.Keep, field) {
+			continue
+		}
+		switch field {
+		case "lang":
+			p.Lang = ""
+		case "url":
+			p.Url = ""
+		case "place":
+			p.Place = ""
+		case "author_verified":
+			p.AuthorVerified = false
+		case "reply_to":
+			p.ReplyTo = forgotten[:min(len(p.ReplyTo), len(forgotten))]
+		case "repost_of":
+			p.RepostOf = forgotten[:min(len(p.RepostOf), len(forgotten))]
+		}
+	}
+}
+
+// forgotten stands for an id that is not kept.
+const forgotten = "-"
 
 // connectors are all that there are, in the order in which people see them.
 func (c Config) connectors() []source.Connector {
@@ -88,6 +124,11 @@ func (c Config) Validate() error {
 	}
 	if c.BatchWait <= 0 || c.BatchWait > time.Minute {
 		faults = append(faults, fmt.Errorf("batch_wait is %s; 1ms to 1m fit", c.BatchWait))
+	}
+	for i, field := range c.Keep {
+		if !slices.Contains(optional, field) || slices.Contains(c.Keep[:i], field) {
+			faults = append(faults, fmt.Errorf("keep has %q; each of %s fits once", field, strings.Join(optional, ", ")))
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -233,8 +234,13 @@ func (s *Stage) take(l *listener, e source.Event) {
 		m.Kind, m.Source, m.Id, m.Author = outcryv1.Post_KIND_UPSERT, p.Source, p.ID, s.hasher.Hash(p.Source, p.Author)
 		m.TimeUs, m.Text, m.Lang, m.Url, m.ReplyTo, m.RepostOf = p.CreatedAt.UnixMicro(), p.Text, p.Lang, p.URL, p.ReplyTo, p.RepostOf
 		m.Place, m.AuthorVerified, m.Revision, m.Notice = p.Place, p.AuthorVerified, e.Revision, outcryv1.Post_Notice(p.Notice)
+		s.cfg.forget(m)
 		s.put(p, m)
 	case source.Delete:
+		if e.Post.ID == "" || len(e.Post.ID) > post.MaxIDBytes || !utf8.ValidString(e.Post.ID) || !utf8.ValidString(e.Post.Source) {
+			s.unreadable(&source.Fault{Origin: l.source.Name(), Reason: "delete of an id that no post can have", Raw: []byte(e.Post.ID)})
+			return
+		}
 		s.counts.Deletes++
 		at := e.Post.CreatedAt
 		if at.IsZero() {
@@ -248,15 +254,20 @@ func (s *Stage) take(l *listener, e source.Event) {
 		s.clock(e.Post.CreatedAt)
 	case source.Mark:
 	case source.Unreadable:
-		s.counts.Unreadable++
-		level := slog.LevelWarn
-		if s.counts.Unreadable > loggedFaults {
-			level = slog.LevelDebug // dead.v1 has them all
-		}
-		s.deps.Log.Log(context.Background(), level, "unreadable post goes to dead.v1", "origin", e.Fault.Origin, "line", e.Fault.Position, "reason", e.Fault.Reason)
-		d := topics.DeadLetter("ingest", e.Fault.Origin, e.Fault.Position, e.Fault.Reason, e.Fault.Raw)
-		s.pending.dead = append(s.pending.dead, bus.Message{Partition: 0, Key: []byte(e.Fault.Origin), Value: s.pending.encode(d)})
+		s.unreadable(e.Fault)
 	}
+}
+
+// unreadable becomes a dead letter.
+func (s *Stage) unreadable(f *source.Fault) {
+	s.counts.Unreadable++
+	level := slog.LevelWarn
+	if s.counts.Unreadable > loggedFaults {
+		level = slog.LevelDebug // dead.v1 has them all
+	}
+	s.deps.Log.Log(context.Background(), level, "unreadable post goes to dead.v1", "origin", f.Origin, "line", f.Position, "reason", f.Reason)
+	d := topics.DeadLetter("ingest", f.Origin, f.Position, f.Reason, f.Raw)
+	s.pending.dead = append(s.pending.dead, bus.Message{Partition: 0, Key: []byte(f.Origin), Value: s.pending.encode(d)})
 }
 
 func (s *Stage) put(p *post.Post, m *outcryv1.Post) {

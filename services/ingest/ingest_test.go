@@ -166,6 +166,67 @@ func TestPostsAndDeletes(t *testing.T) {
 	}
 }
 
+// What is not kept does not reach Kafka; that a post is a reply or a repost does. Ids that cannot be become dead letters.
+func TestFieldsThatAreNotKept(t *testing.T) {
+	k := start(t)
+	cfg := ingest.DefaultConfig()
+	cfg.Keep = []string{"lang"}
+	full := post.Post{ID: "1", Source: "mastodon", Author: "ann", Text: "a", CreatedAt: begin, Lang: "en", URL: "https://example.org/1", ReplyTo: "22", RepostOf: "9",
+		Place: "Oslo", AuthorVerified: true}
+	plain := post.Post{ID: "2", Source: "mastodon", Author: "ann", Text: "b", CreatedAt: begin}
+	stage := newStage(k, cfg, false, &events{list: []source.Event{{Post: full}, {Post: plain}, {Kind: source.Delete, Post: post.Post{Source: "mastodon", ID: strings.Repeat("x", 600)}}}})
+	if err := stage.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hash := post.NewAuthorHasher(key).Hash("mastodon", "ann")
+	want := map[string]*outcryv1.Post{
+		"1": {Kind: outcryv1.Post_KIND_UPSERT, Source: "mastodon", Id: "1", Author: hash, TimeUs: begin.UnixMicro(), Text: "a", Lang: "en", ReplyTo: "-", RepostOf: "-"},
+		"2": {Kind: outcryv1.Post_KIND_UPSERT, Source: "mastodon", Id: "2", Author: hash, TimeUs: begin.UnixMicro(), Text: "b"},
+	}
+	all, _ := readAll[outcryv1.Post](t, k, topics.Posts)
+	got := map[string]*outcryv1.Post{}
+	for _, posts := range all {
+		for _, p := range posts {
+			if p.GetKind() != outcryv1.Post_KIND_CLOCK {
+				got[p.GetId()] = p
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if c := stage.Counts(); c.Unreadable != 1 || c.Deletes != 0 {
+		t.Errorf("counts %+v", c)
+	}
+	cfg.Keep = []string{"lang", "text", "lang"}
+	if err := cfg.Validate(); err == nil || strings.Count(err.Error(), "keep has") != 2 {
+		t.Errorf("Validate says %v", err)
+	}
+}
+
+// An account that goes is told to every partition, behind what it wrote, and under its hash.
+func TestRemovedAuthorGoesEverywhere(t *testing.T) {
+	k := start(t)
+	stage := newStage(k, ingest.DefaultConfig(), false, &events{list: []source.Event{upsert("1", begin), upsert("2", begin),
+		{Kind: source.RemoveAuthor, Post: post.Post{Source: "bluesky", Author: "ann", CreatedAt: begin.Add(time.Second)}}}})
+	if err := stage.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := &outcryv1.Post{Kind: outcryv1.Post_KIND_AUTHOR_REMOVED, Source: "bluesky", Author: post.NewAuthorHasher(key).Hash("bluesky", "ann"), TimeUs: begin.UnixMicro() + 1e6}
+	all, _ := readAll[outcryv1.Post](t, k, topics.Posts)
+	for partition, posts := range all {
+		var last *outcryv1.Post
+		for _, p := range posts {
+			if p.GetKind() != outcryv1.Post_KIND_CLOCK {
+				last = p
+			}
+		}
+		if diff := cmp.Diff(want, last, protocmp.Transform()); diff != "" {
+			t.Errorf("partition %d ends with (-want +got)\n%s", partition, diff)
+		}
+	}
+}
+
 // Every post arrives once and unharmed, over many batches; a partition holds no post that is older than a clock before it.
 func TestRecording(t *testing.T) {
 	k := start(t)

@@ -18,7 +18,8 @@ func (a *app) doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
 		Usage: "check everything that Outcry needs, and say what to do",
-		Description: `Checks the configuration, the data folder, the catalog, Kafka with its topics, and ClickHouse with its tables, and prints a line for each:
+		Description: `Checks the configuration, the data folder, the catalog, Kafka with its topics, ClickHouse with its tables, and, by connecting to it, each
+source that is enabled, and prints a line for each:
 ok, or what is wrong and what to do. Changes nothing, but that it fetches the embedded ClickHouse engine where it is needed and missing.
 Exits with status 1 if anything is wrong.
 
@@ -95,6 +96,7 @@ func (a *app) doctor(ctx context.Context, cmd *cli.Command) error {
 		}
 		return a.examineClickHouse(ctx, cfg)
 	})
+	a.examineSources(ctx, cfg, check)
 	if wrong > 0 {
 		return fmt.Errorf("%d of the checks found something wrong", wrong)
 	}

@@ -132,6 +132,36 @@ func configuredSources(cfg Config, a *app) ([]source.Source, error) {
 	return all, nil
 }
 
+// probeTime is how long a source may take to answer a probe.
+const probeTime = 20 * time.Second
+
+// examineSources asks each configured source whether it would work.
+func (a *app) examineSources(ctx context.Context, cfg Config, check func(what string, f func() (string, error))) {
+	all, err := configuredSources(cfg, a)
+	if err != nil {
+		check("sources", func() (string, error) { return "", err })
+		return
+	}
+	if len(all) == 0 {
+		check("sources", func() (string, error) { return "none is enabled", nil })
+	}
+	for _, s := range all {
+		check("source "+s.Name(), func() (string, error) {
+			p, ok := s.(source.Prober)
+			if !ok {
+				return "enabled", nil
+			}
+			ctx, cancel := context.WithTimeout(ctx, probeTime)
+			defer cancel()
+			found, err := p.Probe(ctx)
+			if err != nil {
+				return "", fmt.Errorf("%w; check its section of ingest, or set its enabled to false", err)
+			}
+			return found, nil
+		})
+	}
+}
+
 // sourceLines joins what is configured with what was told.
 func sourceLines(configured []source.Source, states []*outcryv1.SourceState, now time.Time) []sourceLine {
 	lines := []sourceLine{}

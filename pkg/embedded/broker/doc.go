@@ -25,12 +25,13 @@
 //   - A partition that retention has emptied begins at offset 0 again after a restart, while groups still wait
 //     beyond: they would skip what comes.
 //
-// Instead, a partition beyond Config.RetentionBytes loses what every group that has ever committed there has read. Its last record
+// Instead, what has been kept for longer than its topic's retention.ms goes, once every group that has ever committed there has read it; where none
+// has, as with dead letters, it goes all the same. And a partition beyond Config.RetentionBytes loses what every group that has ever committed there has read. Its last record
 // always stays. What somebody has yet to read stays too, up to 32 times that size; beyond it the older half
 // goes, with a warning, since a disk is finite: that is for dead letters, which nobody reads, and groups that never came
 // back. A compacted topic is not trimmed (its state must stay whole) and not compacted either, so consumers must cope with superseded
 // records, as with any Kafka. Files go when all of their records have been deleted, so a partition may stay a segment (a quarter of
-// RetentionBytes) above its bound.
+// RetentionBytes) above its bound: until that segment has filled, what is deleted cannot be read through Kafka any more but stands in the file.
 //
 // Committed offsets do not expire: Kafka's seven days would make a pipeline that rested for a week begin anew.
 //

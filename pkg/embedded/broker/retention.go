@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -67,23 +68,41 @@ type partition struct {
 
 // trim makes one pass over all partitions.
 func (t *trimmer) trim(ctx context.Context) error {
-	large, err := t.large(ctx)
-	if err != nil || len(large) == 0 {
+	large, kept, err := t.look(ctx)
+	if err != nil || len(large)+len(kept) == 0 {
 		return err
 	}
 	read, err := t.readByAll(ctx)
 	if err != nil {
 		return err
 	}
-	first, err := t.offsets(ctx, large, -2)
+	at := func(timestamp int64) (map[partition]int64, error) {
+		all := map[partition]int64{}
+		for p := range large {
+			all[p] = timestamp
+		}
+		for p := range kept {
+			all[p] = timestamp
+		}
+		return t.offsets(ctx, all)
+	}
+	first, err := at(-2)
 	if err != nil {
 		return err
 	}
-	end, err := t.offsets(ctx, large, -1)
+	end, err := at(-1)
 	if err != nil {
 		return err
 	}
-	cut := map[partition]int64{}
+	cut, err := t.expired(ctx, kept, read, end)
+	if err != nil {
+		return err
+	}
+	for p, to := range cut {
+		if to <= first[p] {
+			delete(cut, p)
+		}
+	}
 	for p, size := range large {
 		// The last record always stays: kfake forgets the offsets of an empty partition when it starts again.
 		to := min(read[p], end[p]-1)
@@ -93,66 +112,103 @@ func (t *trimmer) trim(ctx context.Context) error {
 				"bytes", size, "from", first[p], "to", to)
 		}
 		if to > first[p] {
-			cut[p] = to
+			cut[p] = max(cut[p], to)
 		}
 	}
 	return t.cut(ctx, cut)
 }
 
-// large returns the size of each partition beyond the bound, but for those of compacted topics: these are state, whose oldest
-// record may be the last of its key.
-func (t *trimmer) large(ctx context.Context) (map[partition]int64, error) {
-	response, err := kmsg.NewPtrDescribeLogDirsRequest().RequestWith(ctx, t.client)
-	if err != nil {
-		return nil, fmt.Errorf("ask for partition sizes: %w", err)
+// expired returns, for partitions of topics that keep records for a time only, up to where these have been kept for longer. What a group has
+// yet to read stays; what no group reads goes.
+func (t *trimmer) expired(ctx context.Context, kept map[partition]time.Duration, read, end map[partition]int64) (map[partition]int64, error) {
+	cut, since := map[partition]int64{}, map[partition]int64{}
+	for p, d := range kept {
+		since[p] = time.Now().Add(-d).UnixMilli()
 	}
-	large, topics := map[partition]int64{}, map[string]bool{}
-	for _, dir := range response.Dirs {
-		for _, topic := range dir.Topics {
-			for _, p := range topic.Partitions {
-				if p.Size > t.bytes {
-					large[partition{topic.Topic, p.Partition}] = p.Size
-					topics[topic.Topic] = true
-				}
-			}
-		}
-	}
-	if len(large) == 0 {
-		return nil, nil
-	}
-	compacted, err := t.compacted(ctx, topics)
+	young, err := t.offsets(ctx, since)
 	if err != nil {
 		return nil, err
 	}
-	for p := range large {
-		if compacted[p.topic] {
+	for p := range kept {
+		to := young[p]
+		if to < 0 { // all are old
+			to = end[p]
+		}
+		if by, known := read[p]; known {
+			to = min(to, by)
+		}
+		if to = min(to, end[p]-1); to > 0 { // the last record always stays
+			cut[p] = to
+		}
+	}
+	return cut, nil
+}
+
+// look returns the size of each partition beyond the bound, but for those of compacted topics: these are state, whose oldest record may be the
+// last of its key. And it returns how long partitions keep records whose topics say so.
+func (t *trimmer) look(ctx context.Context) (map[partition]int64, map[partition]time.Duration, error) {
+	response, err := kmsg.NewPtrDescribeLogDirsRequest().RequestWith(ctx, t.client)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask for partition sizes: %w", err)
+	}
+	large, kept, topics := map[partition]int64{}, map[partition]time.Duration{}, map[string]bool{}
+	for _, dir := range response.Dirs {
+		for _, topic := range dir.Topics {
+			for _, p := range topic.Partitions {
+				large[partition{topic.Topic, p.Partition}] = p.Size
+				topics[topic.Topic] = true
+			}
+		}
+	}
+	if len(topics) == 0 {
+		return nil, nil, nil
+	}
+	compacted, retention, err := t.policies(ctx, topics)
+	if err != nil {
+		return nil, nil, err
+	}
+	for p, size := range large {
+		if d := retention[p.topic]; d > 0 && size > 0 {
+			kept[p] = d
+		}
+		if compacted[p.topic] || size <= t.bytes {
 			delete(large, p)
 		}
 	}
-	return large, nil
+	return large, kept, nil
 }
 
-func (t *trimmer) compacted(ctx context.Context, topics map[string]bool) (map[string]bool, error) {
-	const policy = "cleanup.policy"
+// policies returns which topics are compacted alone, and for how long the others keep records, where they say so.
+func (t *trimmer) policies(ctx context.Context, topics map[string]bool) (map[string]bool, map[string]time.Duration, error) {
+	const policy, age = "cleanup.policy", "retention.ms"
 	request := kmsg.NewPtrDescribeConfigsRequest()
 	for topic := range topics {
 		resource := kmsg.NewDescribeConfigsRequestResource()
-		resource.ResourceType, resource.ResourceName, resource.ConfigNames = kmsg.ConfigResourceTypeTopic, topic, []string{policy}
+		resource.ResourceType, resource.ResourceName, resource.ConfigNames = kmsg.ConfigResourceTypeTopic, topic, []string{policy, age}
 		request.Resources = append(request.Resources, resource)
 	}
 	response, err := request.RequestWith(ctx, t.client)
 	if err != nil {
-		return nil, fmt.Errorf("ask for cleanup policies: %w", err)
+		return nil, nil, fmt.Errorf("ask for cleanup policies: %w", err)
 	}
-	compacted := map[string]bool{}
+	compacted, retention := map[string]bool{}, map[string]time.Duration{}
 	for _, resource := range response.Resources {
 		for _, config := range resource.Configs {
-			if config.Name == policy && config.Value != nil && *config.Value == "compact" {
+			switch {
+			case config.Value == nil:
+			case config.Name == policy && *config.Value == "compact":
 				compacted[resource.ResourceName] = true
+			case config.Name == age:
+				if ms, err := strconv.ParseInt(*config.Value, 10, 64); err == nil && ms > 0 {
+					retention[resource.ResourceName] = time.Duration(ms) * time.Millisecond
+				}
 			}
 		}
 	}
-	return compacted, nil
+	for topic := range compacted {
+		delete(retention, topic)
+	}
+	return compacted, retention, nil
 }
 
 // readByAll returns the lowest offset that a group has committed for each partition, where one has.
@@ -186,11 +242,15 @@ func (t *trimmer) readByAll(ctx context.Context) (map[partition]int64, error) {
 	return read, nil
 }
 
-// offsets returns the first (timestamp -2) or next (-1) offset of each partition.
-func (t *trimmer) offsets(ctx context.Context, of map[partition]int64, timestamp int64) (map[partition]int64, error) {
+// offsets returns, for a timestamp of each partition, the offset of the first record that is not older, or -1; for -2 the first offset there
+// is, and for -1 the next.
+func (t *trimmer) offsets(ctx context.Context, of map[partition]int64) (map[partition]int64, error) {
+	if len(of) == 0 {
+		return nil, nil
+	}
 	request := kmsg.NewPtrListOffsetsRequest()
 	request.ReplicaID = -1
-	for p := range of {
+	for p, timestamp := range of {
 		rp := kmsg.NewListOffsetsRequestTopicPartition()
 		rp.Partition, rp.Timestamp = p.index, timestamp
 		rt := kmsg.NewListOffsetsRequestTopic()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -38,7 +39,7 @@ func uncompressed() kgo.Opt { return kgo.ProducerBatchCompression(kgo.NoCompress
 func (b *Broker) first(t *testing.T, topic string) int64 {
 	t.Helper()
 	at := partition{topic, 0}
-	offsets, err := b.trimmer.offsets(bounded(t), map[partition]int64{at: 0}, -2)
+	offsets, err := b.trimmer.offsets(bounded(t), map[partition]int64{at: -2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +121,48 @@ func TestTrimsWhatEveryGroupHasRead(t *testing.T) {
 	group := client(t, b, kgo.ConsumerGroup("slow"), kgo.ConsumeTopics("posts.v1"), kgo.DisableAutoCommit())
 	if fetches := group.PollFetches(bounded(t)); fetches.Err() != nil || fetches.NumRecords() != 1 {
 		t.Errorf("the group got %d records: %v", fetches.NumRecords(), fetches.Err())
+	}
+}
+
+// What was kept for its time goes once it is read, and where nobody reads at all; the last record stays.
+func TestOldRecordsGo(t *testing.T) {
+	b := start(t, Config{})
+	c := client(t, b, uncompressed())
+	createTopic(t, c, "posts.v1", 1, "retention.ms=3600000")
+	createTopic(t, c, "dead.v1", 1, "retention.ms=3600000")
+	createTopic(t, c, "kept.v1", 1)
+	for _, topic := range []string{"posts.v1", "dead.v1", "kept.v1"} {
+		for i := range 10 {
+			at := time.Now().Add(-2 * time.Hour)
+			if i >= 6 {
+				at = time.Now()
+			}
+			if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte("x"), Timestamp: at}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	commit(t, c, "slow", "posts.v1", 4)
+	b.trim(t)
+	for topic, want := range map[string]int64{"posts.v1": 4, "dead.v1": 6, "kept.v1": 0} {
+		if first := b.first(t, topic); first != want {
+			t.Errorf("%s begins at %d, want %d", topic, first, want)
+		}
+	}
+	commit(t, c, "slow", "posts.v1", 10)
+	b.trim(t)
+	if first := b.first(t, "posts.v1"); first != 6 {
+		t.Errorf("posts.v1 begins at %d, want 6: the rest is young", first)
+	}
+	createTopic(t, c, "old.v1", 1, "retention.ms=3600000")
+	for range 3 {
+		if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "old.v1", Value: []byte("x"), Timestamp: time.Now().Add(-2 * time.Hour)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.trim(t)
+	if first := b.first(t, "old.v1"); first != 2 {
+		t.Errorf("old.v1 begins at %d, want 2: the last record stays", first)
 	}
 }
 
