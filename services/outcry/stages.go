@@ -127,13 +127,13 @@ func (a *app) ingestCommand() *cli.Command {
 		Usage:     "posts into posts.v1, live or from files",
 		ArgsUsage: "[FILE…]",
 		Description: `Without a FILE it listens to the sources that the section ingest enables (Bluesky, unless told otherwise) until it is interrupted. With FILE it reads posts from files
-(- is standard input), writes them to posts.v1, and ends when they are written. It needs kafka.brokers and clickhouse.address.
+(- is standard input), writes them to posts.v1, and ends when they are written; with --follow it waits for what they grow by. It needs kafka.brokers and clickhouse.address.
 What cannot be read goes to dead.v1, with file or address, line and reason.
 
 Examples:
   OUTCRY_KAFKA_BROKERS=kafka:9092 OUTCRY_CLICKHOUSE_ADDRESS=clickhouse:9000 outcry ingest
   zcat posts.jsonl.gz | OUTCRY_KAFKA_BROKERS=kafka:9092 OUTCRY_CLICKHOUSE_ADDRESS=clickhouse:9000 outcry ingest -`,
-		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Value: "jsonl", Usage: "`FORMAT` of the files"}},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Value: "jsonl", Usage: "`FORMAT` of the files"}, followFlag()},
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			return a.runStage(ctx, cmd, func(ctx context.Context, p *parts) error {
 				in, live, err := p.sources(ctx, a, cmd)

@@ -26,7 +26,7 @@ goes on serving what they gave.
 Examples:
   outcry up
   tail -F posts.jsonl | outcry up -`,
-		Flags:  []cli.Flag{&cli.StringFlag{Name: "format", Value: "jsonl", Usage: "`FORMAT` of the files"}},
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "format", Value: "jsonl", Usage: "`FORMAT` of the files"}, followFlag()},
 		Action: a.up,
 	}
 }
@@ -69,6 +69,9 @@ func (p *parts) sources(ctx context.Context, a *app, cmd *cli.Command) (all []so
 	if err != nil {
 		return nil, false, usagef(cmd, "--format: %w", err)
 	}
+	if cmd.Bool("follow") {
+		return followed(cmd, decode)
+	}
 	if cmd.Args().Present() {
 		return []source.Source{a.files(ctx, cmd.Args().Slice(), decode)}, false, nil
 	}
@@ -78,6 +81,28 @@ func (p *parts) sources(ctx context.Context, a *app, cmd *cli.Command) (all []so
 	}
 	if len(all) == 0 {
 		return nil, false, usagef(cmd, "nothing to listen to: no source is enabled in the section ingest, and no FILE is given")
+	}
+	return all, true, nil
+}
+
+func followFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "follow", Usage: "go on reading files as they grow, and after a restart where it was"}
+}
+
+// followed are files that grow.
+func followed(cmd *cli.Command, decode files.Decode) (all []source.Source, live bool, err error) {
+	for _, name := range cmd.Args().Slice() {
+		if name == "-" {
+			return nil, false, usagef(cmd, "--follow: standard input is followed by itself; leave the option out")
+		}
+		f, err := files.Follow(name, decode)
+		if err != nil {
+			return nil, false, err
+		}
+		all = append(all, f)
+	}
+	if len(all) == 0 {
+		return nil, false, usagef(cmd, "--follow: FILE is missing")
 	}
 	return all, true, nil
 }
