@@ -489,3 +489,28 @@ func (s *Store) SilentSources(ctx context.Context, at time.Time, silence time.Du
 		GROUP BY source HAVING max(minute) < ? ORDER BY source`, at.Add(-24*time.Hour).UTC(), at.UTC(), at.Add(-silence).UTC())
 	return out, err
 }
+
+// Recent returns the people complaining of each service in the steps that begin in [from, to); services of whom nobody complains are missing.
+func (s *Store) Recent(ctx context.Context, services []string, from, to time.Time, step time.Duration) (map[string][]int, error) {
+	out := map[string][]int{}
+	n := int(to.Sub(from) / step)
+	err := s.ask(ctx, "read the last hours of services", func(rows driver.Rows) error {
+		var service string
+		var i int64
+		var people uint64
+		if err := rows.Scan(&service, &i, &people); err != nil {
+			return err
+		}
+		if out[service] == nil {
+			out[service] = make([]int, n)
+		}
+		if i >= 0 && int(i) < n {
+			out[service][i] = int(people)
+		}
+		return nil
+	}, `SELECT service, toInt64(intDiv(toUnixTimestamp(minute) - ?, ?)) AS i, uniqExactMerge(people)
+		FROM service_minutes
+		WHERE service IN (?) AND minute >= ? AND minute < ? AND label = 'outage' AND NOT repost
+		GROUP BY service, i`, from.Unix(), int64(step/time.Second), services, from.UTC(), to.UTC())
+	return out, err
+}

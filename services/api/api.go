@@ -13,6 +13,7 @@ import (
 
 	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/store"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
 const (
@@ -29,6 +30,8 @@ type Deps struct {
 	Registry prometheus.Registerer
 	Gatherer prometheus.Gatherer
 	Log      *slog.Logger
+	// Say takes a person's word about an incident to its owner; nil where there is no Kafka.
+	Say func(context.Context, *outcryv1.Verdict) error
 }
 
 // API serves pages and JSON.

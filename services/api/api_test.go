@@ -418,19 +418,23 @@ func TestPages(t *testing.T) {
 		status int
 		want   []string
 	}{
-		"/":                              {200, []string{"Viber: suspected", `href="/incidents/skype-20101222T1612"`, "48 min before the official word", "22 December 2010, 16:14 UTC", `href="/services/github"`, "4,410"}},
-		"/?at=2010-12-22T17:00:00Z":      {200, []string{"Skype: outage"}},
-		"/?at=2010-12-22T10:00:00Z":      {200, []string{"All quiet"}},
-		"/?at=2010-12-22":                {200, []string{"Nothing can be said"}},
-		"/?utm_source=newsletter":        {200, []string{"Viber"}},
-		"/services/skype":                {200, []string{"<svg", "chart-band", "chart-alarm", "first official word", "investigating", "not users affected", "22 December 2010", "&lt;script&gt;alert", `href="/incidents/skype-20101222T1612"`}},
-		"/services/gmail":                {200, []string{"<svg", "No post in the time shown"}},
-		"/services/skypee":               {404, []string{"The nearest is &#34;skype&#34;"}},
-		"/services/skype?from=x":         {400, []string{"is not a time"}},
-		"/incidents/skype-20101222T1612": {200, []string{"29 people complained", "98 %", "app crash", "48 min before", "Confirmed as an outage", "Skype keeps signing me out"}},
-		"/incidents/viber-20101222T2250": {200, []string{"still open", "no official word"}},
-		"/incidents/none":                {404, []string{"There is no incident"}},
-		"/nothing":                       {404, []string{"All services"}},
+		"/":                                    {200, []string{"Viber: suspected", `href="/incidents/skype-20101222T1612"`, "48 min before the official word", "22 December 2010, 16:14 UTC", `href="/?category=messaging"`, "4,410", `class="spark"`, `src="/assets/live.js"`}},
+		"/?at=2010-12-22T17:00:00Z":            {200, []string{"Skype: outage"}},
+		"/?q=github":                           {200, []string{`href="/services/github"`}},
+		"/?category=messaging&state=suspected": {200, []string{"Viber"}},
+		"/?q=nobodyiscalledthis":               {200, []string{"No service is like that"}},
+		"/?state=broken":                       {400, []string{"none of ok"}},
+		"/?at=2010-12-22T10:00:00Z":            {200, []string{"All quiet"}},
+		"/?at=2010-12-22":                      {200, []string{"Nothing can be said"}},
+		"/?utm_source=newsletter":              {200, []string{"Viber"}},
+		"/services/skype":                      {200, []string{"<svg", "chart-band", "chart-alarm", "first official word", "investigating", "not users affected", "22 December 2010", "&lt;script&gt;alert", `href="/incidents/skype-20101222T1612"`}},
+		"/services/gmail":                      {200, []string{"<svg", "No post in the time shown"}},
+		"/services/skypee":                     {404, []string{"The nearest is &#34;skype&#34;"}},
+		"/services/skype?from=x":               {400, []string{"is not a time"}},
+		"/incidents/skype-20101222T1612":       {200, []string{"29 people complained", "98 %", "app crash", "48 min before", "Confirmed as an outage", "Skype keeps signing me out"}},
+		"/incidents/viber-20101222T2250":       {200, []string{"still open", "no official word"}},
+		"/incidents/none":                      {404, []string{"There is no incident"}},
+		"/nothing":                             {404, []string{"All services"}},
 	} {
 		a := get(t, path)
 		if a.StatusCode != test.status || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {

@@ -119,6 +119,11 @@ func (p *params) choice() choice {
 	return c
 }
 
+// narrows tells whether anything is chosen.
+func (c choice) narrows() bool {
+	return c.text != "" || c.country != "" || len(c.categories) > 0 || len(c.states) > 0
+}
+
 func (c choice) holds(s *serviceNow) bool {
 	return (c.text == "" || strings.Contains(strings.ToLower(s.Name), c.text) || strings.Contains(s.ID, c.text)) &&
 		(len(c.categories) == 0 || slices.Contains(c.categories, s.Category)) &&

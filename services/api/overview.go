@@ -30,6 +30,8 @@ type serviceNow struct {
 	State state
 	// People and Mentions of the hour before.
 	People, Mentions int
+	// Spark is the path of a line through the last hours; empty where nobody talks of it.
+	Spark string
 	// Incident is the one that State comes from; nil where there is none.
 	Incident *outcryv1.Incident
 }

@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ const (
 	wide, narrow     = 960, 340 // of charts, in pixels
 	pageIncidents    = 10
 	pageEvidence     = 12
+	quietShown       = 10 // services of a category of which nobody talks, where none was asked for
 	assetsCacheHours = 24
 )
 
@@ -53,6 +55,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 		return fmt.Sprintf("%.1f", 100*float64(part)/float64(max(whole, part, 1)))
 	},
 	"steps":      func() []string { return []string{"1m", "5m", "15m", "30m", "1h", "3h", "6h", "12h", "1d"} },
+	"states":     func() []string { return []string{"ok", "suspected", "outage", "recovering", "unknown"} },
 	"themes":     func() []string { return []string{"auto", "light", "dark"} },
 	"words":      func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"styleSheet": func() string { return "/assets/style.css?" + styleVersion },
@@ -129,8 +132,8 @@ func (a *API) asset(w http.ResponseWriter, r *http.Request) error {
 		}
 		body = icon
 		w.Header().Set("Content-Type", "image/svg+xml")
-	case "frame.js":
-		return writeScript(w, "frame.js")
+	case "frame.js", "live.js":
+		return writeScript(w, r.PathValue("name"))
 	default:
 		return a.nothing(w, r)
 	}
@@ -186,12 +189,16 @@ func (a *API) name(service string) string {
 
 func (a *API) home(w http.ResponseWriter, r *http.Request) error {
 	p := readParams(r, "at")
-	at := p.time("at")
+	at, chosen := p.time("at"), p.choice()
 	if p.fault != nil {
 		return p.fault
 	}
 	o, err := a.overview(r.Context(), at)
 	if err != nil {
+		return err
+	}
+	o.Services = slices.DeleteFunc(o.Services, func(s serviceNow) bool { return !chosen.holds(&s) })
+	if err := a.sparks(r.Context(), o); err != nil {
 		return err
 	}
 	incidents, err := a.deps.Store.Incidents(r.Context(), store.IncidentFilter{To: o.At, Limit: pageIncidents})
@@ -201,16 +208,20 @@ func (a *API) home(w http.ResponseWriter, r *http.Request) error {
 	type group struct {
 		Category string
 		Services []serviceNow
+		More     int
 	}
 	data := struct {
 		*overview
-		Asked     bool
-		Unusual   []serviceNow
-		Talked    []serviceNow
-		Quiet     []group
-		Unknown   bool
-		Incidents incidentList
-	}{overview: o, Asked: !at.IsZero(), Incidents: a.incidentList(incidents, o.At, true)}
+		Asked      bool
+		Chosen     url.Values
+		Narrowed   bool
+		Categories []string
+		Unusual    []serviceNow
+		Talked     []serviceNow
+		Quiet      []group
+		Unknown    bool
+		Incidents  incidentList
+	}{overview: o, Asked: !at.IsZero(), Chosen: p.values, Narrowed: chosen.narrows(), Categories: a.categories(), Incidents: a.incidentList(incidents, o.At, true)}
 	quiet := map[string][]serviceNow{}
 	for _, s := range o.Services {
 		data.Unknown = data.Unknown || s.State == stateUnknown
@@ -224,10 +235,69 @@ func (a *API) home(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	for category, services := range quiet {
-		data.Quiet = append(data.Quiet, group{category, services})
+		g := group{Category: category, Services: services}
+		if len(services) > quietShown+1 && !data.Narrowed {
+			g.Services, g.More = services[:quietShown], len(services)-quietShown
+		}
+		data.Quiet = append(data.Quiet, g)
 	}
 	slices.SortFunc(data.Quiet, func(x, y group) int { return cmp.Compare(x.Category, y.Category) })
 	return render(w, http.StatusOK, "home.html", data)
+}
+
+const (
+	maxSparks  = 60
+	sparkSteps = 24
+	sparkStep  = 15 * time.Minute
+)
+
+// sparks draws the last hours of the services that are talked about.
+func (a *API) sparks(ctx context.Context, o *overview) error {
+	var ids []string
+	for _, s := range o.Services {
+		if (s.Mentions > 0 || s.State.rank() > stateUnknown.rank()) && len(ids) < maxSparks {
+			ids = append(ids, s.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	end := o.At.Truncate(sparkStep)
+	if end.Before(o.At) {
+		end = end.Add(sparkStep)
+	}
+	people, err := a.deps.Store.Recent(ctx, ids, end.Add(-sparkSteps*sparkStep), end, sparkStep)
+	if err != nil {
+		return err
+	}
+	for i := range o.Services {
+		if values := people[o.Services[i].ID]; values != nil {
+			o.Services[i].Spark = spark(values)
+		}
+	}
+	return nil
+}
+
+// spark is the path of a line through values in a box of 96 by 20.
+func spark(values []int) string {
+	top := max(5, slices.Max(values))
+	var b strings.Builder
+	for i, v := range values {
+		fmt.Fprintf(&b, "%s%.1f %.1f", map[bool]string{true: "M", false: "L"}[i == 0], 96*float64(i)/float64(max(1, len(values)-1)), 19-18*float64(v)/float64(top))
+	}
+	return b.String()
+}
+
+// categories of the catalog, in order.
+func (a *API) categories() []string {
+	var out []string
+	for i := range a.deps.Catalog.Services {
+		if c := a.deps.Catalog.Services[i].Category; c != "" && !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // figure is a chart in a page.
@@ -362,8 +432,10 @@ func (a *API) incidentPage(w http.ResponseWriter, r *http.Request) error {
 		Changes      []store.Change
 		Consequences []*catalog.Service
 		Root         string
+		CanSay       bool
+		Origin       string
 	}{incidentRow: a.incidentRow(i, at), Around: link{timeRange: around},
-		Moments: moments(i), Changes: changes, Root: i.GetRoot()}
+		Moments: moments(i), Changes: changes, Root: i.GetRoot(), CanSay: a.deps.Say != nil, Origin: a.origin(r)}
 	for _, id := range i.GetConsequences() {
 		if s, ok := a.deps.Catalog.ByID(id); ok {
 			data.Consequences = append(data.Consequences, s)

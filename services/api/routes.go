@@ -31,6 +31,16 @@ func (a *API) routes() http.Handler {
 	page("GET /incidents/{id}", a.incidentPage)
 	data("GET /assets/{name}", a.asset)
 	page("GET /services/{id}/embed", a.composer)
+	reading := func(pattern string, f func(http.ResponseWriter, *http.Request) error) {
+		mux.Handle(pattern, a.metrics.observe(a.admit(scopeRead, a.answer(false, f, writeProblem))))
+	}
+	for _, kind := range []string{"atom", "rss"} {
+		reading("GET /incidents."+kind, a.feed(kind))
+		reading("GET /services/{id}/incidents."+kind, a.feed(kind))
+	}
+	reading("GET /incidents.ics", a.calendar)
+	reading("GET /services/{id}/incidents.ics", a.calendar)
+	reading("GET /services/{id}/badge.svg", a.badge)
 	// Embeds answer from memory before anything else is done.
 	embed := func(pattern string, f func(http.ResponseWriter, *http.Request) error) {
 		handler := a.answer(false, f, writeProblem)
@@ -146,6 +156,9 @@ func (a *API) describe(o *operations) {
 	register[incidentStreamQuery, anything](o, operation{path: "/v1/incidents/stream", id: "incidents-stream", tag: "Streams", summary: "Incidents as they change, as server-sent events",
 		media: []string{"text/event-stream"}, long: true, scope: scopeRead}, a.incidentStream)
 	register[incidentQuery, incidentJSON](o, operation{path: "/v1/incidents/{id}", id: "incident", tag: "Incidents", summary: "One incident, with its evidence", scope: scopeRead}, a.incident)
+	register[incidentQuery, verdictJSON](o, operation{method: http.MethodPost, path: "/v1/incidents/{id}/verdicts", id: "say", tag: "Incidents", summary: "Say what is true of an incident: dismiss, confirm, acknowledge or note", scope: scopeAct,
+		body: map[string]reflect.Type{"application/json": reflect.TypeFor[verdictBody]()}}, a.say)
+	register[noQuery, anything](o, operation{path: "/v1/services.prom", id: "states", tag: "Services", summary: "States of services in the text format of Prometheus", scope: scopeRead, media: []string{"text/plain"}}, a.states)
 	list[incidentsQuery, incidentsListJSON](o, operation{path: "/v1/leads", id: "leads", tag: "Incidents", summary: "Incidents with an official word: how far Outcry was ahead"}, a.leadsFile, a.leads)
 	register[searchQuery, searchJSON](o, operation{path: "/v1/search", id: "search", tag: "Services", summary: "Services by name, and their incidents", scope: scopeRead}, a.search)
 	register[noQuery, frozenJSON](o, operation{method: http.MethodPost, path: "/v1/charts", id: "freeze", tag: "Charts", summary: "Freeze a chart: an address that shows the same for ever", scope: scopeAct,

@@ -53,7 +53,7 @@ Examples:
 			&cli.StringFlag{Name: "cpu-profile", Usage: "`FILE` for a profile of the pipeline's last turn"},
 			&cli.StringFlag{Name: "allocs-profile", Usage: "`FILE` for a profile of all allocations"},
 		},
-		Commands: []*cli.Command{a.benchLatencyCommand(), a.benchDetectCommand(), a.benchClassifyCommand()},
+		Commands: []*cli.Command{a.benchLatencyCommand(), a.benchDetectCommand(), a.benchClassifyCommand(), a.benchAPICommand()},
 		Action:   a.bench,
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"outcry.dev/pkg/root"
 	"outcry.dev/pkg/store"
 	"outcry.dev/pkg/topics"
+	"outcry.dev/pkg/verdict"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
 	"outcry.dev/services/aggregator"
 	"outcry.dev/services/alerter"
 	"outcry.dev/services/api"
@@ -102,7 +104,11 @@ func (p *parts) alerter(out io.Writer) *alerter.Alerter {
 }
 
 func (p *parts) api() *api.API {
-	return api.New(p.cfg.API, api.Deps{Store: p.engines.store, Catalog: p.catalog, Registry: p.registry, Gatherer: p.registry, Log: p.log})
+	deps := api.Deps{Store: p.engines.store, Catalog: p.catalog, Registry: p.registry, Gatherer: p.registry, Log: p.log}
+	if b := p.engines.bus; b != nil {
+		deps.Say = func(ctx context.Context, v *outcryv1.Verdict) error { return verdict.Send(ctx, b, v) }
+	}
+	return api.New(p.cfg.API, deps)
 }
 
 // run works until the source is exhausted and whileDone, if any, has returned, or until ctx ends or a stage fails.
