@@ -21,18 +21,7 @@ import (
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
-// embedQuery is how a chart is embedded.
-type embedQuery struct {
-	rangeQuery
-	Step   string `query:"step" doc:"Whole minutes from 1m to 1d; without it, what suits the range."`
-	Width  string `query:"width" doc:"Width in pixels, 320 to 2000; a frame takes what it gets."`
-	Height string `query:"height" doc:"Height of the plot in pixels, 80 to 1200."`
-	Theme  string `query:"theme" doc:"light, dark or auto (as the reader's system is)."`
-	Lang   string `query:"lang" doc:"Language of the labels: en, de, es or fr."`
-	Title  string `query:"title" doc:"Title, at most 120 characters; the service's name where it is missing."`
-	Note   string `query:"note" doc:"Annotation, a time and a text: 2010-12-22T16:30:00Z something happened. May be given up to five times."`
-}
-
+// embedParameters are how a chart is embedded; docs/embeds.md says what each is.
 var embedParameters = []string{"from", "to", "step", "width", "height", "theme", "lang", "title", "note"}
 
 const (
@@ -479,14 +468,14 @@ type kept struct {
 const maxKeptBytes = 64 << 20
 
 // cached answers from memory where it can.
-func (a *API) cached(w http.ResponseWriter, r *http.Request, now time.Time, make func(context.Context) (*kept, error)) error {
+func (a *API) cached(w http.ResponseWriter, r *http.Request, now time.Time, build func(context.Context) (*kept, error)) error {
 	name := r.URL.Path + "?" + r.URL.RawQuery
 	if a.cfg.PublicURL == "" {
 		name = r.Host + " " + name // the answer names it
 	}
 	k := a.embeds.get(name, now)
 	if k == nil {
-		made, err := a.embeds.once(name, func() (*kept, error) { return make(r.Context()) })
+		made, err := a.embeds.once(name, func() (*kept, error) { return build(r.Context()) })
 		if err != nil {
 			return err
 		}
