@@ -218,7 +218,7 @@ func (a *app) sourceStates(ctx context.Context, cfg Config) ([]*outcryv1.SourceS
 	log := a.logger(cfg.Log)
 	kafka := kafkaConfig(cfg)
 	if len(kafka.Brokers) == 0 {
-		if address := runningBroker(cfg); address != "" {
+		if address := runningBroker(ctx, cfg); address != "" {
 			kafka.Brokers = []string{address}
 		} else {
 			dir := filepath.Join(cfg.DataDir, "kafka")
@@ -255,13 +255,14 @@ func announceBroker(cfg Config, address string) (remove func() error, err error)
 }
 
 // runningBroker returns the address of the embedded broker of a process that runs with this data folder, or "".
-func runningBroker(cfg Config) string {
+func runningBroker(ctx context.Context, cfg Config) string {
 	b, err := os.ReadFile(filepath.Join(cfg.DataDir, brokerFile))
 	address := strings.TrimSpace(string(b))
 	if err != nil || checkAddress(address) != nil {
 		return ""
 	}
-	conn, err := net.DialTimeout("tcp", address, time.Second)
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return "" // left by a process that was killed
 	}
