@@ -127,6 +127,8 @@ func TestAnalystsReachNothingElse(t *testing.T) {
 }
 
 const attacks = `
+SELECT verdicts.who FROM incidents_current
+SELECT arrayJoin(verdicts.text) FROM incidents_current
 SELECT * FROM url('http://127.0.0.1:1/x', CSV, 'a String')
 SELECT * FROM file('/etc/passwd', LineAsString)
 SELECT file('/etc/passwd')

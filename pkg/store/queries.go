@@ -217,7 +217,7 @@ func (s *Store) Incidents(ctx context.Context, f IncidentFilter) ([]*outcryv1.In
 			official_at, decided_at, revision, people, peak_per_minute, expected_per_minute, symptoms, places, languages, sources, root,
 			consequences, root_confidence, root_reasons, confidence, explanation, evidence, official_text, official_url, reopened, coordinated,
 			posts, copies, named, verdicts.id, verdicts.kind, verdicts.who, verdicts.text, verdicts.at
-		FROM incidents_current
+		FROM incidents FINAL
 		WHERE `+strings.Join(where, " AND ")+`
 		ORDER BY detected_at DESC, id DESC
 		LIMIT ?`, append(args, max(1, f.Limit))...)

@@ -40,7 +40,7 @@ Example:
 	return &cli.Command{
 		Name:  "incidents",
 		Usage: "list incidents, and say what is true of them",
-		Description: `What people say of incidents is kept with them, in incidents_current and incident_events.
+		Description: `What people say of incidents is kept with them, in the tables incidents and incident_events.
 
 Examples:
   outcry incidents list --open
