@@ -15,6 +15,10 @@ type Chart struct {
 	// Step is the length of each point's interval.
 	Step   time.Duration
 	Points []Point
+	// Lines are drawn in place of the people and bands of Points, where there are any.
+	Lines []Line `json:",omitempty"`
+	// Measure is what the values of Lines are.
+	Measure Measure `json:",omitempty"`
 	// Alarms are stretches of time in which what was seen was too much to be chance.
 	Alarms []Span
 	Marks  []Mark
@@ -98,6 +102,10 @@ func (m *Mark) label(w words) string {
 func (c *Chart) Description() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "From %s to %s UTC.", stamp(c.From), stamp(c.To))
+	if len(c.Lines) > 0 {
+		c.describeLines(&b)
+		return b.String()
+	}
 	peak := -1
 	lower, upper := math.Inf(1), 0.0
 	silent := 0

@@ -87,6 +87,7 @@ func TestGolden(t *testing.T) {
 		"crowded":           {crowded, chart.Options{Width: 960, Standalone: true}},
 		"quiet-month":       {quiet, chart.Options{Width: 960, Standalone: true}},
 		"band-with-gaps":    {gaps, chart.Options{Width: 640, Standalone: true}},
+		"compared":          {compared(), chart.Options{Width: 640, ID: "compared"}},
 		"nothing":           {chart.Chart{Title: "WhatsApp", From: at("10:00"), To: at("11:00"), Step: time.Minute}, chart.Options{Width: 640, Standalone: true}},
 	} {
 		t.Run(name, func(t *testing.T) {

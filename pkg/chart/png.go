@@ -17,11 +17,14 @@ import (
 // palette are the colors of chart.css, which a test compares.
 type palette struct {
 	ink, soft, rule, ground, people, band, alarm, official, resolved string
+	lines                                                            [lineColors]string
 }
 
 var (
-	lightColors = palette{"#1d2126", "#626a73", "#e3e5e8", "#ffffff", "#b3261e", "#8aa4bd", "#e8a33d", "#1f6fb2", "#2c7a4b"}
-	darkColors  = palette{"#e8eaed", "#9aa3ad", "#30353b", "#16191d", "#ff8a80", "#6f8aa3", "#c98a2b", "#7db8ec", "#7cc79a"}
+	lightColors = palette{"#1d2126", "#626a73", "#e3e5e8", "#ffffff", "#b3261e", "#8aa4bd", "#e8a33d", "#1f6fb2", "#2c7a4b",
+		[lineColors]string{"#b3261e", "#1f6fb2", "#2c7a4b", "#8a5a00", "#7b3fa0", "#00757f", "#b83280", "#5c646d"}}
+	darkColors = palette{"#e8eaed", "#9aa3ad", "#30353b", "#16191d", "#ff8a80", "#6f8aa3", "#c98a2b", "#7db8ec", "#7cc79a",
+		[lineColors]string{"#ff8a80", "#7db8ec", "#7cc79a", "#f0bd5c", "#cba6f0", "#5cc8d8", "#f59ac4", "#a0a8b1"}}
 )
 
 func rgba(hex string, opacity float64) color.Color {
@@ -117,7 +120,7 @@ func (p *painter) draw() {
 	d := p.drawing
 	p.rect(0, 0, d.width, math.Ceil(d.height), p.colors.ground, 1)
 	p.text(d.c.Title, d.left, 20, 15, 0, true, p.colors.ink)
-	p.text(d.words.unitOf(d.c.Step), d.unitX(), 38, fontSize, 0, false, p.colors.soft)
+	p.text(d.unit(), d.unitX(), 38, fontSize, 0, false, p.colors.soft)
 	for i, note := range d.notes {
 		p.text(note, d.noteX(), d.noteY(i), fontSize, 0, true, p.colors.ink)
 	}
@@ -127,12 +130,22 @@ func (p *painter) draw() {
 		}
 	}
 	p.axes()
-	p.bands()
-	p.persons()
+	if len(d.c.Lines) > 0 {
+		p.silences()
+		p.lines()
+	} else {
+		p.bands()
+		p.persons()
+	}
 	for _, m := range d.placed {
 		p.mark(m)
 	}
 	for _, i := range d.legendItems {
+		if i.line > 0 {
+			p.line2(i.x, d.legendY(i)-4, i.x+14, d.legendY(i)-4, 1.5, p.colors.lines[(i.line-1)%lineColors])
+			p.text(i.text, i.x+20, d.legendY(i), fontSize, 0, false, p.colors.soft)
+			continue
+		}
 		hex, opacity := p.colors.people, 0.3
 		switch i.class {
 		case "band":

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"bytes"
+	"fmt"
 	"image/color"
 	"image/png"
 	"strings"
@@ -53,6 +54,12 @@ func TestPNGShowsWhatSVGShows(t *testing.T) {
 
 func TestThePaletteIsThatOfTheStyleSheet(t *testing.T) {
 	light, dark := themed("light"), themed("dark")
+	for i := range lineColors {
+		rule := fmt.Sprintf("--line-%d: ", i+1)
+		if !strings.Contains(light, rule+lightColors.lines[i]) || !strings.Contains(dark, rule+darkColors.lines[i]) || !strings.Contains(light, fmt.Sprintf(".chart-line-%d {", i+1)) {
+			t.Errorf("line %d has other colors in the style sheet", i+1)
+		}
+	}
 	for name, pair := range map[string][2]string{"ink": {lightColors.ink, darkColors.ink}, "ground": {lightColors.ground, darkColors.ground},
 		"people": {lightColors.people, darkColors.people}, "band": {lightColors.band, darkColors.band}, "official": {lightColors.official, darkColors.official}} {
 		rule := "--" + name + ": var(--chart-" + name + ", "

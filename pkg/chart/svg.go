@@ -23,8 +23,13 @@ func SVG(c Chart, o Options) []byte {
 	d.open(o)
 	d.alarms()
 	d.grid()
-	d.band()
-	d.people()
+	if len(c.Lines) > 0 {
+		d.silences()
+		d.lines()
+	} else {
+		d.band()
+		d.people()
+	}
 	d.marks()
 	d.legend()
 	d.w.WriteString("</svg>\n")
@@ -75,18 +80,14 @@ type legendItem struct {
 	class, text string
 	x           float64
 	row         int
+	line        int // from 1 on: of which line; 0: of none
 }
 
 func (d *drawing) layout() {
 	slices.SortStableFunc(d.c.Marks, func(a, b Mark) int { return a.Time.Compare(b.Time) })
 	narrow := d.width < 600
 	top := max(5.0, finite(d.c.Top)) // one person is not a peak
-	for _, p := range d.c.Points {
-		top = max(top, float64(p.People))
-		if p.Band != nil {
-			top = max(top, finite(p.Band.Upper))
-		}
-	}
+	top = max(top, d.c.Highest())
 	d.values = valueTicks(top, 4)
 	d.left = 14 + charWidth*float64(len(thousands(int(d.values[len(d.values)-1]))))
 	d.right = d.width - 14
@@ -131,7 +132,12 @@ func (d *drawing) sourceLines() []string {
 
 func (d *drawing) placeLegend() {
 	items := []legendItem{{class: "people", text: d.words.people}}
-	if slices.ContainsFunc(d.c.Points, func(p Point) bool { return p.Band != nil }) {
+	if len(d.c.Lines) > 0 {
+		items = nil
+		for i, l := range d.c.Lines {
+			items = append(items, legendItem{class: lineClass(i), text: cut(l.Name, 30), line: i + 1})
+		}
+	} else if slices.ContainsFunc(d.c.Points, func(p Point) bool { return p.Band != nil }) {
 		items = append(items, legendItem{class: "band", text: d.words.expected})
 	}
 	if len(d.c.Alarms) > 0 {
@@ -168,19 +174,30 @@ func (d *drawing) y(v float64) float64 {
 
 // unitX is where the unit begins: under the title, or further left where it would not fit.
 func (d *drawing) unitX() float64 {
-	return max(4, min(d.left, d.width-4-charWidth*float64(len([]rune(d.words.unitOf(d.c.Step))))))
+	return max(4, min(d.left, d.width-4-charWidth*float64(len([]rune(d.unit())))))
+}
+
+func (d *drawing) unit() string {
+	if d.c.Measure == PerThousand {
+		return d.words.rateOf(d.c.Step)
+	}
+	return d.words.unitOf(d.c.Step)
 }
 
 func (d *drawing) open(o Options) {
+	plot := ""
+	if !o.Standalone {
+		plot = d.plot()
+	}
 	d.printf(`<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" aria-labelledby="%s-title %s-desc" `+
-		`viewBox="0 0 %s %s" width="%s" height="%s">`+"\n", d.id, d.id, num(d.width), num(d.height), num(d.width), num(d.height))
-	d.printf("<title id=\"%s-title\">%s: %s</title>\n", d.id, escape(d.c.Title), escape(d.words.unitOf(d.c.Step)))
+		`viewBox="0 0 %s %s" width="%s" height="%s"%s>`+"\n", d.id, d.id, num(d.width), num(d.height), num(d.width), num(d.height), plot)
+	d.printf("<title id=\"%s-title\">%s: %s</title>\n", d.id, escape(d.c.Title), escape(d.unit()))
 	d.printf("<desc id=\"%s-desc\">%s</desc>\n", d.id, escape(d.c.Description()))
 	if o.Standalone {
 		d.printf("<style>%s</style>\n<rect class=\"chart-ground\" width=\"100%%\" height=\"100%%\"/>\n", escape(themed(o.Theme)))
 	}
 	d.printf("<text class=\"chart-title\" x=\"%s\" y=\"20\">%s</text>\n", num(d.left), escape(d.c.Title))
-	d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"38\">%s</text>\n", num(d.unitX()), escape(d.words.unitOf(d.c.Step)))
+	d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"38\">%s</text>\n", num(d.unitX()), escape(d.unit()))
 	for i, note := range d.notes {
 		d.printf("<text class=\"chart-note\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.noteX()), num(d.noteY(i)), escape(note))
 	}
@@ -329,6 +346,10 @@ func (d *drawing) legend() {
 	d.w.WriteString("<g class=\"chart-legend\" aria-hidden=\"true\">\n")
 	for _, i := range d.legendItems {
 		y := d.legendY(i)
+		if i.line > 0 {
+			d.printf("<path class=\"chart-line %s\" d=\"M%s %sH%s\"/><text x=\"%s\" y=\"%s\">%s</text>\n", i.class, num(i.x), num(y-4), num(i.x+14), num(i.x+20), num(y), escape(i.text))
+			continue
+		}
 		d.printf("<rect class=\"chart-key-%s\" x=\"%s\" y=\"%s\" width=\"14\" height=\"10\" rx=\"2\"/><text x=\"%s\" y=\"%s\">%s</text>\n",
 			i.class, num(i.x), num(y-9), num(i.x+20), num(y), escape(i.text))
 	}
