@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -130,5 +131,86 @@ func TestAFailingHandlerEndsConsume(t *testing.T) {
 	})
 	if err == nil || err.Error() != "a/1: boom" {
 		t.Errorf("Consume returned %v, want the handler's error with its place", err)
+	}
+}
+
+// A member that paused for longer than its session finds out when it commits. It joins anew and goes on where it had committed.
+func TestALostSessionIsJoinedAnew(t *testing.T) {
+	k := start(t)
+	if err := k.EnsureTopics(t.Context(), bus.Topic{Name: "a", Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := k.Producer(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Write(t.Context(), bus.Message{Value: []byte("one")}, bus.Message{Value: []byte("two")}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var generations []int
+	err = k.Consume(ctx, bus.GroupConfig{Group: "g", Topic: "a"}, func(ctx context.Context, c *bus.Claim) error {
+		generations = append(generations, c.Generation)
+		switch len(generations) {
+		case 1:
+			if err := c.Commit(1); err != nil {
+				return err
+			}
+			return fmt.Errorf("after a long pause: %w", bus.ErrLost)
+		default:
+			msgs, err := c.Fetch(ctx)
+			if err != nil {
+				return err
+			}
+			if len(msgs) != 1 || string(msgs[0].Value) != "two" {
+				t.Errorf("it went on with %v, want what follows the commit", msgs)
+			}
+			cancel()
+			return nil
+		}
+	})
+	if err != nil || len(generations) != 2 || generations[1] <= generations[0] {
+		t.Errorf("Consume returned %v after the generations %v, want a second one", err, generations)
+	}
+}
+
+// A claim whose generation has ended cannot commit, and says so.
+func TestAnOldClaimCannotCommit(t *testing.T) {
+	k := start(t)
+	if err := k.EnsureTopics(t.Context(), bus.Topic{Name: "a", Partitions: 2}); err != nil {
+		t.Fatal(err)
+	}
+	claims := make(chan *bus.Claim)
+	var members sync.WaitGroup
+	member := func(ctx context.Context) {
+		members.Go(func() {
+			err := k.Consume(ctx, bus.GroupConfig{Group: "g", Topic: "a"}, func(ctx context.Context, c *bus.Claim) error {
+				select {
+				case claims <- c:
+				case <-ctx.Done():
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			})
+			if err != nil {
+				t.Errorf("Consume returned %v", err)
+			}
+		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer members.Wait()
+	defer cancel()
+	member(ctx)
+	old := <-claims
+	<-claims
+	member(ctx)
+	for c := range claims {
+		if c.Generation > old.Generation {
+			break
+		}
+	}
+	if err := old.Commit(0); !errors.Is(err, bus.ErrLost) {
+		t.Errorf("commit of a claim that has passed on: %v, want ErrLost", err)
 	}
 }

@@ -41,9 +41,13 @@ type Claim struct {
 	msgs       []Message // of the last fetch
 }
 
+// ErrLost is what Commit fails with where the claim no longer holds, as after a pause that was longer than the session, or where the
+// broker that coordinates the group is away. Who reads on from the committed offset misses nothing.
+var ErrLost = errors.New("the partition is no longer this member's")
+
 // Consume joins the group and calls handle, each in a goroutine of its own, for every partition it is assigned, until ctx ends.
-// The context of handle ends with the assignment. Where handle returns an error, Consume leaves the group and returns it; otherwise
-// it returns nil once ctx has ended and every handle has returned.
+// The context of handle ends with the assignment. Where handle returns ErrLost, Consume joins the group anew; where it returns another
+// error, Consume leaves the group and returns it; otherwise it returns nil once ctx has ended and every handle has returned.
 func (b *Bus) Consume(ctx context.Context, cfg GroupConfig, handle func(ctx context.Context, c *Claim) error) error {
 	session := cmp.Or(b.cfg.SessionTimeout, 10*time.Second)
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
@@ -103,7 +107,11 @@ func (b *Bus) Consume(ctx context.Context, cfg GroupConfig, handle func(ctx cont
 				if err == nil {
 					err = handle(hctx, claim)
 				}
-				if err != nil && hctx.Err() == nil {
+				switch {
+				case errors.Is(err, ErrLost):
+					b.log.Warn("the session with kafka was lost; joining the consumer group anew", "group", cfg.Group, "error", err)
+					return // ends the generation
+				case err != nil && hctx.Err() == nil:
 					mu.Lock()
 					if fault == nil {
 						fault = fmt.Errorf("%s/%d: %w", claim.Topic, claim.Partition, err)
@@ -221,14 +229,28 @@ func (c *Claim) fetch(ctx context.Context) ([]Message, error) {
 	}
 }
 
-// Commit stores the offset of the next record to be read by whoever owns the partition next. It fails when the partition has passed
-// to another member.
+// Commit stores the offset of the next record to be read by whoever owns the partition next. It fails with ErrLost where the partition
+// may have passed to another member: whoever owns a claim should then return that error, since its context may take until the next
+// heartbeat to end.
 func (c *Claim) Commit(offset int64) error {
 	err := c.generation.CommitOffsets(map[string]map[int]int64{c.bus.cfg.Prefix + c.Topic: {c.Partition: offset}})
-	if err != nil {
-		return fmt.Errorf("commit %s/%d at %d: %w", c.Topic, c.Partition, offset, err)
+	switch {
+	case err == nil:
+		return nil
+	case lost(err):
+		return fmt.Errorf("commit %s/%d at %d: %w: %w", c.Topic, c.Partition, offset, ErrLost, err)
 	}
-	return nil
+	return fmt.Errorf("commit %s/%d at %d: %w", c.Topic, c.Partition, offset, err)
+}
+
+// lost tells a membership that has ended, or whose connection has, from a commit that the broker will never take.
+func lost(err error) bool {
+	for _, k := range []kafka.Error{kafka.IllegalGeneration, kafka.UnknownMemberId, kafka.RebalanceInProgress, kafka.FencedInstanceID} {
+		if errors.Is(err, k) {
+			return true
+		}
+	}
+	return temporary(err)
 }
 
 // Reader reads one partition outside any group, from an offset on.

@@ -259,14 +259,18 @@ func (p *keptPast) prepare(ctx context.Context, t *turn) error {
 	if err != nil {
 		return fmt.Errorf("take over the author key: %w", err)
 	}
-	b, err := broker.Start(broker.Config{DataDir: filepath.Join(p.folder, "kafka")}, t.log)
+	log := filepath.Join(p.folder, "kafka")
+	if _, err := os.Stat(log); err != nil {
+		return fmt.Errorf("%s holds no posts: %w; a run with kafka.brokers set leaves them in that cluster instead", p.folder, err)
+	}
+	b, err := broker.Start(broker.Config{DataDir: log}, t.log)
 	if err != nil {
 		return fmt.Errorf("read the kept topics: %w", err)
 	}
 	kept := bus.New(bus.Config{Brokers: b.Addrs(), Prefix: t.cfg.Kafka.Prefix}, t.log)
 	t.own.closed = append(t.own.closed, b.Close, func() error { kept.Close(); return nil })
 	if t.cfg.Kafka.Partitions, err = kept.Partitions(ctx, topics.Posts); err != nil {
-		return err
+		return fmt.Errorf("%s holds no posts under kafka.prefix %q; set it to what it was: %w", p.folder, t.cfg.Kafka.Prefix, err)
 	}
 	t.fill = func(ctx context.Context) error { return copyTopic(ctx, kept, t.own.bus, topics.Posts) }
 	return nil
