@@ -18,6 +18,8 @@ type Config struct {
 	SessionTimeout time.Duration
 	// Prefix goes before the names of topics and groups, so that several Outcrys can share a cluster.
 	Prefix string
+	// Security says how the brokers are spoken to.
+	Security Security
 }
 
 // Message is one Kafka record.
@@ -55,17 +57,25 @@ type Bus struct {
 	log       *slog.Logger
 	client    *kafka.Client
 	transport *kafka.Transport
+	secured   secured
 }
 
 // New returns a Bus; it connects when it is first used. What it waits for and tries again goes to log.
 func New(cfg Config, log *slog.Logger) *Bus {
-	transport := &kafka.Transport{ClientID: "outcry", IdleTimeout: time.Minute, MetadataTTL: 10 * time.Second}
+	how := cfg.Security.read()
+	transport := &kafka.Transport{ClientID: "outcry", IdleTimeout: time.Minute, MetadataTTL: 10 * time.Second, TLS: how.tls, SASL: how.sasl, Dial: how.dial}
 	return &Bus{
 		cfg:       cfg,
 		log:       log,
 		transport: transport,
+		secured:   how,
 		client:    &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Transport: transport, Timeout: 15 * time.Second},
 	}
+}
+
+// dialer is for the connections that kafka-go does not pool.
+func (b *Bus) dialer(timeout time.Duration) *kafka.Dialer {
+	return &kafka.Dialer{ClientID: "outcry", Timeout: timeout, KeepAlive: 30 * time.Second, TLS: b.secured.tls, SASLMechanism: b.secured.sasl, DialFunc: b.secured.dial}
 }
 
 // Close closes idle connections.

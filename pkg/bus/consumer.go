@@ -51,7 +51,7 @@ var ErrLost = errors.New("the partition is no longer this member's")
 func (b *Bus) Consume(ctx context.Context, cfg GroupConfig, handle func(ctx context.Context, c *Claim) error) error {
 	session := cmp.Or(b.cfg.SessionTimeout, 10*time.Second)
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: b.cfg.Prefix + cfg.Group, Brokers: b.cfg.Brokers, Topics: []string{b.cfg.Prefix + cfg.Topic},
+		ID: b.cfg.Prefix + cfg.Group, Dialer: b.dialer(10 * time.Second), Brokers: b.cfg.Brokers, Topics: []string{b.cfg.Prefix + cfg.Topic},
 		StartOffset: kafka.FirstOffset, SessionTimeout: session, HeartbeatInterval: session / 5,
 		RebalanceTimeout: session, JoinGroupBackoff: time.Second,
 		GroupBalancers: []kafka.GroupBalancer{kafka.RangeGroupBalancer{}},
@@ -266,7 +266,7 @@ func (c *Claim) connect(ctx context.Context) error {
 	if c.conn != nil {
 		return nil
 	}
-	dialer := &kafka.Dialer{ClientID: "outcry", Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	dialer := c.bus.dialer(5 * time.Second)
 	var faults []error
 	for _, broker := range c.bus.cfg.Brokers {
 		conn, err := dialer.DialLeader(ctx, "tcp", broker, c.bus.cfg.Prefix+c.Topic, c.Partition)

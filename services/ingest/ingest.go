@@ -64,6 +64,8 @@ type batch struct {
 	posts, dead []bus.Message
 	marks       []mark
 	memory      []byte // the rest of the piece in which values are encoded
+	// acknowledged is closed once the batch is; nil where nobody waits for that.
+	acknowledged chan struct{}
 }
 
 // pieceBytes is how much memory is taken at once for values.
@@ -75,7 +77,9 @@ type mark struct {
 	cursor   string
 }
 
-func (b *batch) empty() bool { return len(b.posts) == 0 && len(b.dead) == 0 && len(b.marks) == 0 }
+func (b *batch) empty() bool {
+	return len(b.posts) == 0 && len(b.dead) == 0 && len(b.marks) == 0 && b.acknowledged == nil
+}
 
 // encode cannot fail: the messages hold valid UTF-8, which post.Validate has seen to, and known enums.
 func (b *batch) encode(m proto.Message) []byte {
@@ -201,6 +205,22 @@ func (s *Stage) send(ctx context.Context) error {
 	return nil
 }
 
+// settle waits until everything that was taken before is acknowledged: batches are written one after the other, so the pending one is the last of them.
+func (s *Stage) settle(ctx context.Context) error {
+	s.mu.Lock()
+	if s.pending.acknowledged == nil {
+		s.pending.acknowledged = make(chan struct{})
+	}
+	acknowledged := s.pending.acknowledged
+	s.mu.Unlock()
+	select {
+	case <-acknowledged:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // tick sends what has waited long enough, and moves a live source's clock on.
 func (s *Stage) tick(ctx context.Context, stopped <-chan struct{}) {
 	t := time.NewTicker(s.cfg.BatchWait)
@@ -322,6 +342,9 @@ func (s *Stage) write(ctx context.Context, b batch) error {
 	}
 	for _, m := range b.marks {
 		m.listener.stored.Store(&m.cursor)
+	}
+	if b.acknowledged != nil {
+		close(b.acknowledged)
 	}
 	return nil
 }

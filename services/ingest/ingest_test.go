@@ -368,6 +368,54 @@ func TestLiveTimeGoesOnWithoutPosts(t *testing.T) {
 }
 
 // What a source gave before it failed is not thrown away silently: its error is the stage's.
+// settling is a source that waits for Kafka after each of its posts, and looks there itself.
+type settling struct {
+	t    *testing.T
+	k    *bus.Bus
+	done context.CancelFunc
+}
+
+func (*settling) Name() string { return "settling" }
+
+func (s *settling) Run(ctx context.Context, in *source.Session) error {
+	for i := range 5 {
+		if err := in.Emit(upsert(fmt.Sprint(i), time.Now())); err != nil {
+			return err
+		}
+		if err := in.Settle(ctx); err != nil {
+			return err
+		}
+		offsets, err := s.k.Offsets(ctx, topics.Posts)
+		if err != nil {
+			return err
+		}
+		written := int64(0)
+		for _, o := range offsets {
+			written += o.Next
+		}
+		if written <= int64(i) {
+			s.t.Errorf("settled after %d posts, with %d records in Kafka", i+1, written)
+		}
+	}
+	if err := in.Settle(ctx); err != nil { // nothing is under way
+		return err
+	}
+	s.done()
+	return ctx.Err()
+}
+
+// What is settled is in Kafka.
+func TestSettled(t *testing.T) {
+	k := start(t)
+	cfg := ingest.DefaultConfig()
+	cfg.BatchWait = 5 * time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if err := newStage(k, cfg, true, &settling{t: t, k: k, done: cancel}).Run(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestASourcesErrorIsTheStages(t *testing.T) {
 	k := start(t)
 	boom := errors.New("boom")

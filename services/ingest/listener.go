@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -87,11 +88,16 @@ func (l *listener) run(ctx context.Context, emit source.Emit) (err, emitErr erro
 	cursor := l.cursor
 	l.stage.mu.Unlock()
 	l.status.Begun(time.Now())
-	err = l.source.Run(ctx, &source.Session{Cursor: cursor, Status: l.status, Log: l.log, Emit: func(e source.Event) error {
+	var mu sync.Mutex // sources may emit from several goroutines
+	err = l.source.Run(ctx, &source.Session{Cursor: cursor, Status: l.status, Log: l.log, Settled: l.stage.settle, Emit: func(e source.Event) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if emitErr == nil {
 			emitErr = emit(e)
 		}
 		return emitErr
 	}})
+	mu.Lock()
+	defer mu.Unlock()
 	return err, emitErr
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"outcry.dev/pkg/bus"
 	"outcry.dev/pkg/config"
 	"outcry.dev/pkg/detect"
 	"outcry.dev/pkg/incident"
@@ -100,6 +101,7 @@ type KafkaConfig struct {
 	Brokers        []string      `koanf:"brokers" doc:"Addresses, host:port, of one or more brokers; empty: the embedded broker."`
 	Prefix         string        `koanf:"prefix" doc:"Goes before the names of topics and consumer groups, so that several Outcrys can share a cluster."`
 	SessionTimeout time.Duration `koanf:"session_timeout" doc:"How long a stage may be silent before its partitions pass to another, 1s to 5m; brokers set limits of their own."`
+	Security       bus.Security  `koanf:"security" doc:"How the brokers are spoken to; the embedded one is in the clear."`
 	Partitions     int           `koanf:"partitions" doc:"Partitions of the topics that Outcry creates, 1 to 1024; topics that exist stay as they are."`
 }
 
@@ -113,6 +115,9 @@ func (c KafkaConfig) Validate() error {
 		if err := checkAddress(b); err != nil {
 			faults = append(faults, fmt.Errorf("brokers: %w", err))
 		}
+	}
+	if len(c.Brokers) == 0 && c.Security != (bus.Security{}) {
+		faults = append(faults, errors.New("security is for brokers of your own; the embedded one has none"))
 	}
 	if c.SessionTimeout < time.Second || c.SessionTimeout > 5*time.Minute {
 		faults = append(faults, fmt.Errorf("session_timeout must be between 1s and 5m, not %s", c.SessionTimeout))

@@ -195,5 +195,5 @@ func (a *app) files(ctx context.Context, names []string, decode files.Decode) *f
 func joined(addresses []string) string { return strings.Join(addresses, ",") }
 
 func kafkaConfig(cfg Config) bus.Config {
-	return bus.Config{Brokers: cfg.Kafka.Brokers, Prefix: cfg.Kafka.Prefix, SessionTimeout: cfg.Kafka.SessionTimeout}
+	return bus.Config{Brokers: cfg.Kafka.Brokers, Prefix: cfg.Kafka.Prefix, SessionTimeout: cfg.Kafka.SessionTimeout, Security: cfg.Kafka.Security}
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,10 @@ type Config struct {
 	SyncWrites bool
 	// RetentionBytes is the size at which a partition is trimmed of what every group has read. 0 is 32 MiB, or 4 MiB in memory.
 	RetentionBytes int64
+	// TLS is how clients must speak to it; nil: in the clear. Users are who may, each with a password, by PLAIN and SCRAM; nil: everybody. Both are
+	// for trying clients, and nothing is trimmed then.
+	TLS   *tls.Config
+	Users map[string]string
 }
 
 // Validate reports everything that is wrong with the configuration.
@@ -58,7 +63,7 @@ type Broker struct {
 	cluster *kfake.Cluster
 	addrs   []string
 	lock    *dirlock.Lock // nil in memory
-	trimmer *trimmer
+	trimmer *trimmer      // nil where clients must show who they are
 	close   sync.Once
 	err     error
 }
@@ -75,6 +80,17 @@ func Start(cfg Config, log *slog.Logger) (*Broker, error) {
 		kfake.ClusterID("outcry"),
 		kfake.WithLogger(logger{log}),
 		kfake.BrokerConfigs(settings(cfg)),
+	}
+	if cfg.TLS != nil {
+		options = append(options, kfake.TLS(cfg.TLS))
+	}
+	if cfg.Users != nil {
+		options = append(options, kfake.EnableSASL())
+		for name, password := range cfg.Users {
+			for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
+				options = append(options, kfake.Superuser(mechanism, name, password))
+			}
+		}
 	}
 	b := &Broker{}
 	if cfg.DataDir != "" {
@@ -94,6 +110,9 @@ func Start(cfg Config, log *slog.Logger) (*Broker, error) {
 	}
 	b.cluster = cluster
 	b.addrs = cluster.ListenAddrs()
+	if cfg.TLS != nil || cfg.Users != nil {
+		return b, nil
+	}
 	if b.trimmer, err = startTrimmer(b.addrs, cfg.retentionBytes(), log); err != nil {
 		cluster.Close()
 		return nil, errors.Join(err, b.unlock())
@@ -121,7 +140,9 @@ func (b *Broker) Addrs() []string { return append([]string(nil), b.addrs...) }
 // Close ends the connections, writes what a fast start needs, and gives the data folder free. Later calls return the first's result.
 func (b *Broker) Close() error {
 	b.close.Do(func() {
-		b.trimmer.stop()
+		if b.trimmer != nil {
+			b.trimmer.stop()
+		}
 		b.cluster.Close()
 		b.err = b.unlock()
 	})

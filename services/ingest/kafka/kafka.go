@@ -31,12 +31,14 @@ import (
 
 // Config of the connector.
 type Config struct {
-	Brokers []string          `koanf:"brokers" doc:"Addresses, host:port, of the brokers that have the topic; empty to read none."`
-	Topic   string            `koanf:"topic" doc:"Topic with posts, one JSON object a record."`
-	From    string            `koanf:"from" doc:"Where to begin the first time: latest or earliest."`
-	Source  string            `koanf:"source" doc:"Source of posts whose records do not say."`
-	HTML    bool              `koanf:"html" doc:"Whether texts are HTML."`
-	Fields  map[string]string `koanf:"fields" doc:"Where the fields of a post are in a record, such as text=message.body; a field that is not named is where files have it. @key is the record's key. Besides those of files: deleted and revision."`
+	Brokers []string `koanf:"brokers" doc:"Addresses, host:port, of the brokers that have the topic; empty to read none."`
+	Topic   string   `koanf:"topic" doc:"Topic with posts, one JSON object a record."`
+	From    string   `koanf:"from" doc:"Where to begin the first time: latest or earliest."`
+	Source  string   `koanf:"source" doc:"Source of posts whose records do not say."`
+	HTML    bool     `koanf:"html" doc:"Whether texts are HTML."`
+	// Security is of those brokers, not of Outcry's own.
+	Security bus.Security      `koanf:"security" doc:"How those brokers are spoken to."`
+	Fields   map[string]string `koanf:"fields" doc:"Where the fields of a post are in a record, such as text=message.body; a field that is not named is where files have it. @key is the record's key. Besides those of files: deleted and revision."`
 }
 
 // DefaultConfig reads nothing.
@@ -56,6 +58,9 @@ func (c Config) Validate() error {
 		if _, _, err := net.SplitHostPort(b); err != nil {
 			faults = append(faults, fmt.Errorf("brokers: %q is not host:port", b))
 		}
+	}
+	if len(c.Brokers) == 0 && c.Security != (bus.Security{}) {
+		faults = append(faults, errors.New("security is for brokers; name them in brokers"))
 	}
 	if len(c.Brokers) > 0 && c.Topic == "" {
 		faults = append(faults, errors.New("topic is missing"))
@@ -98,7 +103,7 @@ func (s *Source) bus(log *slog.Logger) *bus.Bus {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return bus.New(bus.Config{Brokers: s.cfg.Brokers}, log)
+	return bus.New(bus.Config{Brokers: s.cfg.Brokers, Security: s.cfg.Security}, log)
 }
 
 // Probe asks for the topic.

@@ -147,6 +147,54 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// A topic of brokers that ask for a password is read with it, and without it doctor says what is wrong.
+func TestBrokersThatAsk(t *testing.T) {
+	server, err := broker.Start(broker.Config{Users: map[string]string{"ann": "a password"}}, silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	c := DefaultConfig()
+	c.Brokers, c.Topic, c.From = server.Addrs(), "chatter", "earliest"
+	c.Security = bus.Security{Mechanism: "SCRAM-SHA-256", Username: "ann", Password: "a password"}
+	b := bus.New(bus.Config{Brokers: c.Brokers, Security: c.Security}, silent)
+	defer b.Close()
+	if err := b.EnsureTopics(t.Context(), bus.Topic{Name: c.Topic, Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := b.Producer(t.Context(), c.Topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Write(t.Context(), bus.Message{Value: []byte(`{"id":"1","author":"ann","text":"hello","created_at":"2026-11-25T03:00:00Z"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	list, err := c.Sources(source.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	got := ""
+	if err := list[0].Run(ctx, &source.Session{Status: new(source.Status), Emit: func(e source.Event) error { got = words(e); cancel(); return nil }}); err != nil || got != "kafka/1 by ann at 2026-11-25T03:00:00Z: hello (0)" {
+		t.Errorf("%q, %v", got, err)
+	}
+	c.Security.Password = "another"
+	list, err = c.Sources(source.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, end := context.WithTimeout(t.Context(), 2*time.Second)
+	defer end()
+	if found, err := list[0].(source.Prober).Probe(short); err == nil || strings.Contains(err.Error(), "another") {
+		t.Errorf("with another password: %q, %v", found, err)
+	}
+}
+
 func TestBegin(t *testing.T) {
 	offsets := []bus.Offsets{{First: 10, Next: 20}, {First: 0, Next: 5}, {First: 0, Next: 7}}
 	for _, tt := range []struct {

@@ -1,8 +1,11 @@
 // Package push takes posts from others by HTTP: JSON lines, in batches, from whoever knows the token. It must never write a post or the token into
 // a log.
 //
-// What is not obvious: the answer says of each line that was refused which it is and why; the others are taken. An answer of 202 means that they are on
-// their way to Kafka, not that they are there: who wants to be sure repeats what was not answered, which is harmless, since posts have ids.
+// What is not obvious:
+//
+//   - The answer says of each line that was refused which it is and why; the others are taken. It comes once Kafka has acknowledged them. Without
+//     such an answer it is not known what was taken, and the sender repeats, which is harmless, since posts have ids.
+//   - Certificate and key are read anew for a connection when their files have changed, so that a renewal needs no restart.
 package push
 
 import (
@@ -11,6 +14,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +36,8 @@ import (
 type Config struct {
 	Listen     string        `koanf:"listen" doc:"Address, host:port, at which posts are taken by POST /v1/posts; empty for none."`
 	Token      config.Secret `koanf:"token" doc:"Whoever sends posts must show it (Authorization: Bearer …); at least 16 bytes."`
+	TLSCert    string        `koanf:"tls_cert" doc:"Path of a certificate (PEM, with those between it and its authority); with tls_key the address speaks HTTPS. Empty: HTTP."`
+	TLSKey     string        `koanf:"tls_key" doc:"Path of the certificate's private key (PEM)."`
 	MaxBytes   int           `koanf:"max_bytes" doc:"Largest batch in bytes, after unpacking, 1024 to 1073741824."`
 	MaxBatches int           `koanf:"max_batches" doc:"Batches that are taken at a time, 1 to 1000; more are asked to come again."`
 }
@@ -52,6 +58,9 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf("token has %d bytes; listen needs one of at least %d, from OUTCRY_INGEST_PUSH_TOKEN or the file in OUTCRY_INGEST_PUSH_TOKEN_FILE",
 				len(c.Token), minToken))
 		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		faults = append(faults, errors.New("tls_cert and tls_key belong together; set both, or none for HTTP"))
 	}
 	if c.MaxBytes < 1024 || c.MaxBytes > 1<<30 {
 		faults = append(faults, fmt.Errorf("max_bytes is %d; 1024 to 1073741824 fit", c.MaxBytes))
@@ -74,6 +83,8 @@ const (
 	maxLine = 256 << 10
 	// maxErrors is how many refused lines an answer lists.
 	maxErrors = 100
+	// patience is how long a batch waits for Kafka.
+	patience = 30 * time.Second
 )
 
 // Source serves the address.
@@ -97,7 +108,28 @@ func (s *Source) Probe(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w; an Outcry that runs has it, otherwise choose another ingest.push.listen", err)
 	}
-	return "will take posts at http://" + l.Addr().String() + "/v1/posts", l.Close()
+	_, err = s.certificate()
+	return "will take posts at " + s.address(l), errors.Join(err, l.Close())
+}
+
+func (s *Source) address(l net.Listener) string {
+	scheme := "http"
+	if s.cfg.TLSCert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + l.Addr().String() + "/v1/posts"
+}
+
+// certificate reads the files; nil where there is no TLS.
+func (s *Source) certificate() (*certificate, error) {
+	if s.cfg.TLSCert == "" {
+		return nil, nil
+	}
+	c := &certificate{cert: s.cfg.TLSCert, key: s.cfg.TLSKey}
+	if _, err := c.get(nil); err != nil {
+		return nil, fmt.Errorf("tls_cert and tls_key: %w", err)
+	}
+	return c, nil
 }
 
 // Run serves until ctx ends or the pipeline fails.
@@ -106,15 +138,24 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 	if err != nil {
 		return err
 	}
+	pair, err := s.certificate()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/posts", func(w http.ResponseWriter, r *http.Request) { s.take(w, r, in.Emit, cancel) })
+	mux.HandleFunc("POST /v1/posts", func(w http.ResponseWriter, r *http.Request) { s.take(w, r, in, cancel) })
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: log.New(io.Discard, "", 0), BaseContext: func(net.Listener) context.Context { return ctx }}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l); close(ended) }()
-	in.Status.Connected("http://" + l.Addr().String() + "/v1/posts")
+	serve := func() error { return server.Serve(l) }
+	if pair != nil {
+		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get}
+		serve = func() error { return server.ServeTLS(l, "", "") }
+	}
+	go func() { ended <- serve(); close(ended) }()
+	in.Status.Connected(s.address(l))
 	select {
 	case s.bound <- l.Addr().String():
 	default:
@@ -164,7 +205,7 @@ func (a *answer) write(w http.ResponseWriter, code int) {
 	_ = json.NewEncoder(w).Encode(a) // a sender that has gone does not read it
 }
 
-func (s *Source) take(w http.ResponseWriter, r *http.Request, emit source.Emit, fail context.CancelCauseFunc) {
+func (s *Source) take(w http.ResponseWriter, r *http.Request, in *source.Session, fail context.CancelCauseFunc) {
 	fault := func(code int, format string, args ...any) {
 		(&answer{Error: fmt.Sprintf(format, args...)}).write(w, code)
 	}
@@ -201,15 +242,26 @@ func (s *Source) take(w http.ResponseWriter, r *http.Request, emit source.Emit, 
 		fault(http.StatusUnsupportedMediaType, "Content-Encoding %q is not known; gzip or none fit", polite.Line(encoding))
 		return
 	}
-	a, err := s.read(body, emit)
+	a, err := s.read(body, in.Emit)
 	var inner *emitError
+	if errors.As(err, &inner) {
+		w.Header().Set("Retry-After", "5")
+		fault(http.StatusServiceUnavailable, "the pipeline is stopping; send all of the batch again, which does no harm")
+		fail(inner.err)
+		return
+	}
+	if a.Accepted > 0 {
+		ctx, done := context.WithTimeout(r.Context(), patience)
+		settled := in.Settle(ctx)
+		done()
+		if settled != nil {
+			w.Header().Set("Retry-After", "5")
+			fault(http.StatusServiceUnavailable, "Kafka has not acknowledged the batch; send all of it again, which does no harm")
+			return
+		}
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &inner):
-		a.Error = "the pipeline is stopping; send again what is not counted as accepted"
-		w.Header().Set("Retry-After", "5")
-		a.write(w, http.StatusServiceUnavailable)
-		fail(inner.err)
 	case errors.As(err, &tooLarge) || errors.Is(err, errTooLarge):
 		a.Error = fmt.Sprintf("the batch has more than %d bytes (ingest.push.max_bytes); what was read until then is taken", s.cfg.MaxBytes)
 		a.write(w, http.StatusRequestEntityTooLarge)

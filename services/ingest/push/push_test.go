@@ -4,11 +4,21 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	crand "crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +44,8 @@ type running struct {
 	hold  chan struct{} // emit waits for it
 	// entered says that emit does.
 	entered chan struct{}
+	// settled is asked whether Kafka has acknowledged.
+	settled func(context.Context) error
 	ended   chan error
 	done    chan struct{}
 }
@@ -54,7 +66,7 @@ func start(t *testing.T, change func(*Config)) *running {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		defer close(r.done)
-		r.ended <- s.Run(ctx, &source.Session{Emit: r.emit, Status: new(source.Status)})
+		r.ended <- s.Run(ctx, &source.Session{Emit: r.emit, Status: new(source.Status), Settled: r.settle})
 	}()
 	r.addr = <-s.bound
 	t.Cleanup(func() {
@@ -77,6 +89,16 @@ func (r *running) emit(e source.Event) error {
 	}
 	r.got = append(r.got, fmt.Sprintf("%d %s/%s %s %d", e.Kind, e.Post.Source, e.Post.ID, e.Post.Text, e.Revision))
 	return nil
+}
+
+func (r *running) settle(ctx context.Context) error {
+	r.mu.Lock()
+	settled := r.settled
+	r.mu.Unlock()
+	if settled == nil {
+		return nil
+	}
+	return settled(ctx)
 }
 
 func (r *running) send(body io.Reader, header ...string) (int, string) {
@@ -213,6 +235,111 @@ func TestPipelineFails(t *testing.T) {
 	}
 }
 
+// No batch is answered before Kafka has acknowledged it; one that Kafka does not acknowledge is to be sent again.
+func TestAnswersOnceAcknowledged(t *testing.T) {
+	r := start(t, nil)
+	acknowledged, asked := make(chan struct{}), make(chan struct{}, 1)
+	r.settled = func(context.Context) error { asked <- struct{}{}; <-acknowledged; return nil }
+	type reply struct {
+		code int
+		text string
+	}
+	first := make(chan reply, 1)
+	go func() { code, text := r.send(strings.NewReader(line("1", "x"))); first <- reply{code, text} }()
+	<-asked // everything is taken, and it waits
+	r.mu.Lock()
+	taken := len(r.got)
+	r.mu.Unlock()
+	select {
+	case got := <-first:
+		t.Fatalf("answered with %d before Kafka had acknowledged", got.code)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(acknowledged)
+	if got := <-first; got.code != http.StatusAccepted || taken != 1 {
+		t.Errorf("%d %s, %d posts taken", got.code, got.text, taken)
+	}
+	r.mu.Lock()
+	r.settled = func(context.Context) error { return context.DeadlineExceeded }
+	r.mu.Unlock()
+	for name, body := range map[string]string{"whole": line("2", "x"), "broken off": line("2", "x") + "\nrubbish"} {
+		if code, text := r.send(strings.NewReader(body)); code != http.StatusServiceUnavailable || !strings.Contains(text, `"accepted":0`) || !strings.Contains(text, "again") {
+			t.Errorf("%s, not acknowledged: %d %s", name, code, text)
+		}
+	}
+	if code, _ := r.send(strings.NewReader("rubbish")); code != http.StatusBadRequest {
+		t.Errorf("nothing to acknowledge: %d", code)
+	}
+}
+
+// With a certificate the address speaks HTTPS and nothing else, and a renewed certificate is used without a restart.
+func TestTLS(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	renew := func(serial int64, at time.Time) *x509.CertPool {
+		private, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+		der, err := x509.CreateCertificate(crand.Reader, c, c, private.Public(), private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret, err := x509.MarshalECPrivateKey(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "EC PRIVATE KEY", Bytes: secret}} {
+			if err := errors.Join(os.WriteFile(name, pem.EncodeToMemory(block), 0o600), os.Chtimes(name, at, at)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+		return pool
+	}
+	first := renew(1, time.Now())
+	r := start(t, func(c *Config) { c.TLSCert, c.TLSKey = cert, key })
+	send := func(roots *x509.CertPool) error {
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+		defer client.CloseIdleConnections()
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+r.addr+"/v1/posts", strings.NewReader(line("1", "x")))
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusAccepted {
+			return fmt.Errorf("answered with %d", resp.StatusCode)
+		}
+		return nil
+	}
+	if err := send(first); err != nil {
+		t.Error(err)
+	}
+	if code, _ := r.send(strings.NewReader(line("1", "x"))); code == http.StatusAccepted {
+		t.Error("posts are taken in the clear")
+	}
+	second := renew(2, time.Now().Add(time.Minute))
+	if err := send(second); err != nil {
+		t.Errorf("after the renewal: %v", err)
+	}
+	if err := send(first); err == nil {
+		t.Error("the old certificate is still in use")
+	}
+	if err := os.WriteFile(key, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := send(second); err != nil {
+		t.Errorf("in the middle of a renewal: %v", err)
+	}
+	if _, err := newSource(Config{Listen: "127.0.0.1:0", TLSCert: cert, TLSKey: key, MaxBatches: 1}).Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "tls_cert and tls_key") {
+		t.Errorf("a broken key is found to be good: %v", err)
+	}
+}
+
 func TestProbe(t *testing.T) {
 	r := start(t, nil)
 	if _, err := newSource(Config{Listen: r.addr, MaxBatches: 1}).Probe(t.Context()); err == nil {
@@ -231,8 +358,8 @@ func TestConfig(t *testing.T) {
 	if list, err := c.Sources(source.Deps{}); len(list) != 0 || err != nil {
 		t.Error(list, err)
 	}
-	c = Config{Listen: "nowhere", Token: "short-secret"}
-	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 3 || strings.Contains(err.Error(), "short-secret") {
+	c = Config{Listen: "nowhere", Token: "short-secret", TLSCert: "cert.pem"}
+	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 4 || strings.Contains(err.Error(), "short-secret") {
 		t.Errorf("faults are %v", err)
 	}
 }

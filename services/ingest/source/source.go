@@ -64,10 +64,21 @@ type Session struct {
 	// Cursor of the last event that is safe; empty at the first start. It comes from outside and may be of an older version.
 	Cursor string
 	Emit   Emit
+	// Settled waits until Kafka has acknowledged everything emitted before it was called. Its error says that this is not known. Nil where
+	// nobody acknowledges; see [Session.Settle].
+	Settled func(ctx context.Context) error
 	// Status may be nil.
 	Status *Status
 	// Log has the name of the source in it. Nil logs nothing.
 	Log *slog.Logger
+}
+
+// Settle calls Settled, where there is one.
+func (s *Session) Settle(ctx context.Context) error {
+	if s.Settled == nil {
+		return nil
+	}
+	return s.Settled(ctx)
 }
 
 // Connector is the configuration of one network. It lies in the folder of its connector, and ingest.Config has one as a section.
