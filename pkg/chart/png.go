@@ -119,7 +119,7 @@ func (p *painter) line2(x1, y1, x2, y2, width float64, hex string, dashes ...flo
 func (p *painter) draw() {
 	d := p.drawing
 	p.rect(0, 0, d.width, math.Ceil(d.height), p.colors.ground, 1)
-	p.text(d.c.Title, d.left, 20, 15, 0, true, p.colors.ink)
+	p.text(d.title(), d.left, 20, 15, 0, true, p.colors.ink)
 	p.text(d.unit(), d.unitX(), 38, fontSize, 0, false, p.colors.soft)
 	for i, note := range d.notes {
 		p.text(note, d.noteX(), d.noteY(i), fontSize, 0, true, p.colors.ink)

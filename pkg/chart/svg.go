@@ -177,6 +177,12 @@ func (d *drawing) unitX() float64 {
 	return max(4, min(d.left, d.width-4-charWidth*float64(len([]rune(d.unit())))))
 }
 
+// title is cut to fit; the title of the SVG has the whole of it.
+func (d *drawing) title() string {
+	const boldWidth = 8.8 // of a letter of the title
+	return cut(d.c.Title, int((d.right-d.left+10)/boldWidth))
+}
+
 func (d *drawing) unit() string {
 	if d.c.Measure == PerThousand {
 		return d.words.rateOf(d.c.Step)
@@ -196,7 +202,7 @@ func (d *drawing) open(o Options) {
 	if o.Standalone {
 		d.printf("<style>%s</style>\n<rect class=\"chart-ground\" width=\"100%%\" height=\"100%%\"/>\n", escape(themed(o.Theme)))
 	}
-	d.printf("<text class=\"chart-title\" x=\"%s\" y=\"20\">%s</text>\n", num(d.left), escape(d.c.Title))
+	d.printf("<text class=\"chart-title\" x=\"%s\" y=\"20\">%s</text>\n", num(d.left), escape(d.title()))
 	d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"38\">%s</text>\n", num(d.unitX()), escape(d.unit()))
 	for i, note := range d.notes {
 		d.printf("<text class=\"chart-note\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.noteX()), num(d.noteY(i)), escape(note))

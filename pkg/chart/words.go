@@ -25,19 +25,19 @@ var vocabulary = map[string]words{
 	"en": {"people complaining", "expected", "alarm", "nothing read", "nothing was read in this time", "people complaining per %s, not users affected",
 		[2]string{"minute", "minutes"}, [2]string{"hour", "hours"}, [2]string{"day", "days"},
 		map[MarkKind]string{Started: "first unusual minute", Detected: "detected", Confirmed: "confirmed", Official: "first official word", Resolved: "resolved"}, "times in UTC",
-		"people complaining per 1,000 mentions, each %s"},
+		"people per 1,000 mentions, each %s"},
 	"de": {"Menschen, die sich beschweren", "erwartet", "Alarm", "nichts gelesen", "in dieser Zeit wurde nichts gelesen", "Menschen, die sich beschweren, je %s; nicht Betroffene",
 		[2]string{"Minute", "Minuten"}, [2]string{"Stunde", "Stunden"}, [2]string{"Tag", "Tage"},
 		map[MarkKind]string{Started: "erste ungewöhnliche Minute", Detected: "erkannt", Confirmed: "bestätigt", Official: "erstes Wort des Anbieters", Resolved: "vorbei"}, "Zeiten in UTC",
-		"Menschen, die sich beschweren, je 1.000 Erwähnungen, Schritt: %s"},
+		"Menschen je 1.000 Erwähnungen, Schritt: %s"},
 	"es": {"personas que se quejan", "esperado", "alarma", "nada leído", "no se leyó nada en este tiempo", "personas que se quejan por %s, no usuarios afectados",
 		[2]string{"minuto", "minutos"}, [2]string{"hora", "horas"}, [2]string{"día", "días"},
 		map[MarkKind]string{Started: "primer minuto inusual", Detected: "detectado", Confirmed: "confirmado", Official: "primera palabra oficial", Resolved: "resuelto"}, "horas en UTC",
-		"personas que se quejan por cada 1.000 menciones, cada %s"},
+		"personas por cada 1.000 menciones, cada %s"},
 	"fr": {"personnes qui se plaignent", "attendu", "alarme", "rien lu", "rien n’a été lu pendant ce temps", "personnes qui se plaignent par %s, et non utilisateurs touchés",
 		[2]string{"minute", "minutes"}, [2]string{"heure", "heures"}, [2]string{"jour", "jours"},
 		map[MarkKind]string{Started: "première minute inhabituelle", Detected: "détecté", Confirmed: "confirmé", Official: "premier mot officiel", Resolved: "résolu"}, "heures en UTC",
-		"personnes qui se plaignent pour 1 000 mentions, pas : %s"},
+		"personnes pour 1 000 mentions, pas : %s"},
 }
 
 func wordsIn(language string) words {

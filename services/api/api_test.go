@@ -141,7 +141,7 @@ func fill(ctx context.Context, s *store.Store) error {
 		}
 		mentions = append(mentions, store.Mention{Mention: &outcryv1.Mention{Id: id, Service: service, Label: label, Score: 0.9, Symptom: symptom,
 			Source: "twitter", PostId: fmt.Sprint(id), Author: author, TimeUs: at.UnixMicro(), Text: text, Lang: "en", Url: url,
-			OfficialAuthor: label == outcryv1.Label_LABEL_OFFICIAL}, CountedAtUS: at.UnixMicro()})
+			OfficialAuthor: label == outcryv1.Label_LABEL_OFFICIAL, Places: []string{"us/austin", "de"}[:author%3]}, CountedAtUS: at.UnixMicro()})
 		return id
 	}
 	var evidence []uint64

@@ -30,6 +30,7 @@ const (
 	wide, narrow     = 960, 340 // of charts, in pixels
 	pageIncidents    = 10
 	pageEvidence     = 12
+	talkedShown      = 50 // services that are talked about, where none was asked for
 	quietShown       = 10 // services of a category of which nobody talks, where none was asked for
 	assetsCacheHours = 24
 )
@@ -55,6 +56,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 		return fmt.Sprintf("%.1f", 100*float64(part)/float64(max(whole, part, 1)))
 	},
 	"steps":      func() []string { return []string{"1m", "5m", "15m", "30m", "1h", "3h", "6h", "12h", "1d"} },
+	"breakdowns": store.Breakdowns,
 	"states":     func() []string { return []string{"ok", "suspected", "outage", "recovering", "unknown"} },
 	"themes":     func() []string { return []string{"auto", "light", "dark"} },
 	"words":      func(s string) string { return strings.ReplaceAll(s, "_", " ") },
@@ -132,7 +134,7 @@ func (a *API) asset(w http.ResponseWriter, r *http.Request) error {
 		}
 		body = icon
 		w.Header().Set("Content-Type", "image/svg+xml")
-	case "frame.js", "live.js":
+	case "frame.js", "live.js", "chart.js":
 		return writeScript(w, r.PathValue("name"))
 	default:
 		return a.nothing(w, r)
@@ -218,6 +220,7 @@ func (a *API) home(w http.ResponseWriter, r *http.Request) error {
 		Categories []string
 		Unusual    []serviceNow
 		Talked     []serviceNow
+		MoreTalked int
 		Quiet      []group
 		Unknown    bool
 		Incidents  incidentList
@@ -233,6 +236,9 @@ func (a *API) home(w http.ResponseWriter, r *http.Request) error {
 		default:
 			quiet[s.Category] = append(quiet[s.Category], s)
 		}
+	}
+	if n := len(data.Talked); n > talkedShown && !data.Narrowed && p.values.Get("talked") != "all" {
+		data.Talked, data.MoreTalked = data.Talked[:talkedShown], n-talkedShown
 	}
 	for category, services := range quiet {
 		g := group{Category: category, Services: services}
@@ -300,93 +306,6 @@ func (a *API) categories() []string {
 	return out
 }
 
-// figure is a chart in a page.
-type figure struct {
-	Wide, Narrow template.HTML
-}
-
-func newFigure(c chart.Chart) figure {
-	// The chart escapes what it is given.
-	draw := func(width int, id string) template.HTML {
-		return template.HTML(chart.SVG(c, chart.Options{Width: width, ID: id}))
-	}
-	return figure{Wide: draw(wide, "wide"), Narrow: draw(narrow, "narrow")}
-}
-
-// link is a range to choose.
-type link struct {
-	Text string
-	timeRange
-	Current bool
-}
-
-func (l link) Query() template.URL {
-	return template.URL("from=" + l.from.Format("2006-01-02T15:04Z") + "&to=" + l.to.Format("2006-01-02T15:04Z"))
-}
-
-func (a *API) servicePage(w http.ResponseWriter, r *http.Request) error {
-	p := readParams(r, "from", "to", "step")
-	asked := p.timeRange()
-	if p.fault != nil {
-		return p.fault
-	}
-	service, err := a.find(r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	ctx := r.Context()
-	s, err := a.stretch(ctx, service, asked)
-	if err != nil {
-		return err
-	}
-	o, err := a.overview(ctx, time.Time{})
-	if err != nil {
-		return err
-	}
-	incidents, err := a.deps.Store.Incidents(ctx, store.IncidentFilter{Services: []string{service.ID}, Limit: pageIncidents})
-	if err != nil {
-		return err
-	}
-	evidence, err := a.deps.Store.LatestEvidence(ctx, service.ID, s.From, s.To, pageEvidence)
-	if err != nil {
-		return err
-	}
-	end, err := a.endOf(ctx, service.ID)
-	if err != nil {
-		return err
-	}
-	return render(w, http.StatusOK, "service.html", struct {
-		*stretch
-		Now       *serviceNow
-		At        time.Time
-		Origin    string
-		Figure    figure
-		Ranges    []link
-		Incidents incidentList
-		Evidence  []*outcryv1.Evidence
-		StepName  string
-	}{s, o.now(service.ID), o.At, a.origin(r), newFigure(s.chart()), ranges(s, end), a.incidentList(incidents, o.At, false), evidence, shortDuration(s.Step)})
-}
-
-// ranges are those that a page offers.
-func ranges(s *stretch, end time.Time) []link {
-	length := s.To.Sub(s.From)
-	out := []link{
-		{Text: "← Earlier", timeRange: timeRange{from: s.From.Add(-length), to: s.From}},
-		{Text: "Later →", timeRange: timeRange{from: s.To, to: s.To.Add(length)}},
-	}
-	if !s.To.Before(end) {
-		out = out[:1]
-	}
-	for _, l := range []struct {
-		text   string
-		length time.Duration
-	}{{"6 hours", 6 * time.Hour}, {"24 hours", day}, {"7 days", 7 * day}, {"30 days", 30 * day}} {
-		out = append(out, link{Text: l.text, timeRange: timeRange{from: end.Add(-l.length), to: end}, Current: s.To.Equal(end) && length == l.length})
-	}
-	return out
-}
-
 func (a *API) chartImage(w http.ResponseWriter, r *http.Request) error {
 	p := readParams(r, "from", "to", "step", "width")
 	asked, width := p.timeRange(), p.number("width", wide, 320, 2000)
@@ -426,7 +345,7 @@ func (a *API) incidentPage(w http.ResponseWriter, r *http.Request) error {
 	around := around(i, at)
 	data := struct {
 		incidentRow
-		Around       link
+		Around       string
 		Figure       *figure
 		Moments      []moment
 		Changes      []store.Change
@@ -434,7 +353,7 @@ func (a *API) incidentPage(w http.ResponseWriter, r *http.Request) error {
 		Root         string
 		CanSay       bool
 		Origin       string
-	}{incidentRow: a.incidentRow(i, at), Around: link{timeRange: around},
+	}{incidentRow: a.incidentRow(i, at), Around: view{path: "/services/" + i.GetService(), timeRange: around}.Address(),
 		Moments: moments(i), Changes: changes, Root: i.GetRoot(), CanSay: a.deps.Say != nil, Origin: a.origin(r)}
 	for _, id := range i.GetConsequences() {
 		if s, ok := a.deps.Catalog.ByID(id); ok {
@@ -454,7 +373,7 @@ func (a *API) figureOf(ctx context.Context, service *catalog.Service, r timeRang
 	if err != nil {
 		return nil, err
 	}
-	f := newFigure(s.chart())
+	f := newFigure(s.chart(), "0")
 	return &f, nil
 }
 

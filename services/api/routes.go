@@ -27,6 +27,7 @@ func (a *API) routes() http.Handler {
 	}
 	page("GET /{$}", a.home)
 	page("GET /services/{id}", a.servicePage)
+	page("GET /explore", a.explore)
 	page("GET /services/{id}/chart.svg", a.chartImage)
 	page("GET /incidents/{id}", a.incidentPage)
 	data("GET /assets/{name}", a.asset)

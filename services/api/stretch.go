@@ -27,6 +27,7 @@ type stretch struct {
 	Step      time.Duration
 	Points    []store.Point
 	Alarms    []span
+	Windows   []store.SpikeWindow  // behind Alarms
 	Incidents []*outcryv1.Incident // the last one first
 	Official  []*outcryv1.Evidence
 }
@@ -130,7 +131,7 @@ func (a *API) stretch(ctx context.Context, service *catalog.Service, r timeRange
 // alarms reads the stretches of time in alarm.
 func (a *API) alarms(ctx context.Context, s *stretch) error {
 	windows, err := a.deps.Store.Alarms(ctx, s.Service.ID, s.From, s.To)
-	s.Alarms = alarmSpans(windows)
+	s.Windows, s.Alarms = windows, alarmSpans(windows)
 	return err
 }
 
@@ -141,9 +142,12 @@ const (
 	officialScore = 0.7
 )
 
+// source is said in every picture.
+const source = "Source: public posts, heard by Outcry."
+
 // chart is the picture of a stretch.
 func (s *stretch) chart() chart.Chart {
-	c := chart.Chart{Title: s.Service.Name, From: s.From, To: s.To, Step: s.Step, Source: "Source: public posts, heard by Outcry."}
+	c := chart.Chart{Title: s.Service.Name, From: s.From, To: s.To, Step: s.Step, Source: source}
 	for _, p := range s.Points {
 		point := chart.Point{Start: p.Start, People: p.People, Silent: p.Ingested == 0 && p.Mentions == 0}
 		if e := p.Expected; e != nil {

@@ -10,6 +10,7 @@
     });
   }
   localTimes(document);
+  document.addEventListener("outcry:shown", function () { localTimes(document); });
   var note = document.querySelector("[data-zone]");
   if (note) note.textContent = "Times are of your own zone; hold the pointer over one for UTC. Charts are in UTC.";
 
