@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -151,6 +152,7 @@ type owner struct {
 	silences  []store.SourceSilence
 	windows   []store.SpikeWindow
 	incidents []store.Incident
+	known     []*outcryv1.Incident // in the tables already, perhaps not yet on incidents.v1
 	withdraw  []*outcryv1.Retraction
 	dead      []bus.Message
 
@@ -375,17 +377,21 @@ func (o *owner) flush(ctx context.Context) error {
 	}
 	o.stage.metrics.flushes.Inc()
 	o.mentions, o.sources, o.windows, o.incidents = o.mentions[:0], o.sources[:0], o.windows[:0], o.incidents[:0]
-	o.silences = o.silences[:0]
+	o.silences, o.known = o.silences[:0], o.known[:0]
 	o.withdraw, o.dead = o.withdraw[:0], o.dead[:0]
 	o.changed, o.flushed, o.last = false, o.next, time.Now()
 	return nil
 }
 
-// publish writes the changed incidents to incidents.v1.
+// publish writes the changed incidents to incidents.v1, behind those that are told again.
 func (o *owner) publish(ctx context.Context) error {
-	msgs := make([]bus.Message, 0, len(o.incidents))
+	list := slices.Clone(o.known)
 	for _, i := range o.incidents {
-		value, err := proto.Marshal(i.Incident)
+		list = append(list, i.Incident)
+	}
+	msgs := make([]bus.Message, 0, len(list))
+	for _, i := range list {
+		value, err := proto.Marshal(i)
 		if err != nil {
 			return fmt.Errorf("incident %s: %w", i.GetId(), err)
 		}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
-	"google.golang.org/protobuf/proto"
 
 	"outcry.dev/pkg/bus"
 	"outcry.dev/pkg/detect"
@@ -89,12 +88,13 @@ type site struct {
 
 func newSite(t *testing.T, brokers []string, name string, partitions int) *site {
 	t.Helper()
-	return newSiteAt(t, server, brokers, name, partitions)
+	return newSiteAt(t, server, server.Addr(), brokers, name, partitions)
 }
 
-func newSiteAt(t *testing.T, engine *clickhouse.Server, brokers []string, name string, partitions int) *site {
+// newSiteAt has its ClickHouse at an address, which may be that of a line to the engine.
+func newSiteAt(t *testing.T, engine *clickhouse.Server, addr string, brokers []string, name string, partitions int) *site {
 	t.Helper()
-	cfg := store.Config{Address: engine.Addr(), Username: engine.User(), Password: engine.Password(), Database: name}
+	cfg := store.Config{Address: addr, Username: engine.User(), Password: engine.Password(), Database: name}
 	st, err := store.Open(cfg, quiet)
 	if err != nil {
 		t.Fatal(err)
@@ -145,28 +145,27 @@ func (s *site) rows(query string) []string {
 
 // write appends to mentions.v1, a piece at a time, with a pause after each.
 func (s *site) write(log [][]*outcryv1.MentionRecord, pieces int, pause time.Duration) {
+	for piece := range pieces {
+		s.writePiece(log, piece, pieces)
+		time.Sleep(pause)
+	}
+}
+
+// writePiece appends one of so many pieces of a log to mentions.v1.
+func (s *site) writePiece(log [][]*outcryv1.MentionRecord, piece, pieces int) {
+	s.t.Helper()
 	p, err := s.bus.Producer(s.t.Context(), topics.Mentions)
 	if err != nil {
-		s.t.Error(err)
-		return
+		s.t.Fatal(err)
 	}
-	for piece := range pieces {
-		var msgs []bus.Message
-		for partition, records := range log {
-			for _, r := range records[piece*len(records)/pieces : (piece+1)*len(records)/pieces] {
-				value, err := proto.Marshal(r)
-				if err != nil {
-					s.t.Error(err)
-					return
-				}
-				msgs = append(msgs, bus.Message{Partition: partition, Value: value})
-			}
+	var msgs []bus.Message
+	for partition, records := range log {
+		for _, r := range records[piece*len(records)/pieces : (piece+1)*len(records)/pieces] {
+			msgs = append(msgs, bus.Message{Partition: partition, Value: encode(s.t, r)})
 		}
-		if err := p.Write(s.t.Context(), msgs...); err != nil {
-			s.t.Error(err)
-			return
-		}
-		time.Sleep(pause)
+	}
+	if err := p.Write(s.t.Context(), msgs...); err != nil {
+		s.t.Fatal(err)
 	}
 }
 

@@ -40,7 +40,7 @@ type postsPartition struct {
 	withheld []*outcryv1.Mention // withdrawn before they come
 }
 
-// randomLog is three and a half hours of event time with an outage of a service in the second.
+// randomLog is three and a half hours of event time with an outage of a service in the second and again in the third.
 func randomLog(rng *rand.Rand, mentionsPartitions, postsPartitions int, rewrites bool) [][]*outcryv1.MentionRecord {
 	l := &logger{rng: rng, partitions: mentionsPartitions, log: make([][]*outcryv1.MentionRecord, mentionsPartitions), rewrites: rewrites}
 	for i := range postsPartitions {
@@ -93,7 +93,7 @@ func (l *logger) step(p *postsPartition, step int64, last bool) {
 		return
 	}
 	p.idle = false
-	outage := step > 400 && step < 460
+	outage := step > 400 && step < 460 || step > 880 && step < 920
 	n := l.rng.IntN(2)
 	if outage {
 		n = 2 + l.rng.IntN(4)

@@ -15,6 +15,7 @@ import (
 	"outcry.dev/pkg/detect"
 	"outcry.dev/pkg/incident"
 	"outcry.dev/pkg/store"
+	"outcry.dev/pkg/verdict"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
@@ -205,6 +206,13 @@ func (r *runner) take(record *outcryv1.MentionRecord, offset int64) {
 		for _, row := range r.rows {
 			if row.GetPostId() == x.Retraction.GetPostId() && row.GetRevision() <= x.Retraction.GetRevision() {
 				row.Text, row.Url = "", ""
+			}
+		}
+	case *outcryv1.MentionRecord_Verdict:
+		name, err := verdict.ServiceOf(x.Verdict.GetIncident())
+		if s := r.p.services[name]; err == nil && s != nil {
+			if i := s.incident.Judge(x.Verdict, r.p.now()); i != nil {
+				r.incidents = append(r.incidents, i)
 			}
 		}
 	case *outcryv1.MentionRecord_Progress:

@@ -59,12 +59,14 @@ func (o *owner) reword(ctx context.Context, id string, by *outcryv1.Verdict, wha
 		o.stage.deps.Log.Warn("a "+what+" is about an incident that nobody knows", "incident", id)
 		return nil
 	}
-	if closed(i, o.state.now()) {
-		metrics.WithLabelValues(what, "taken").Inc()
-	} else {
-		// A predecessor may have written it to the tables and died before it was on incidents.v1: the same revision goes there again.
+	if !closed(i, o.state.now()) {
+		// A predecessor may have written it to the tables and died before it was on incidents.v1: the same revision goes there again, and not
+		// to the tables, where its latest change may be another's.
 		metrics.WithLabelValues(what, "known").Inc()
+		o.known, o.changed = append(o.known, i), true
+		return nil
 	}
+	metrics.WithLabelValues(what, "taken").Inc()
 	o.incidentChanged(i, by)
 	return nil
 }
