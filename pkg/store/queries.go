@@ -476,18 +476,36 @@ func (s *Store) Breakdown(ctx context.Context, service, by string, from, to time
 	return out, err
 }
 
-// SilentSources are those that were heard within the day before at, and of which nothing has come for longer than silence.
-func (s *Store) SilentSources(ctx context.Context, at time.Time, silence time.Duration) ([]string, error) {
-	var out []string
-	err := s.ask(ctx, "look for silent sources", func(rows driver.Rows) error {
-		var source string
-		err := rows.Scan(&source)
-		out = append(out, source)
+// Silence is what nothing is known of at a moment, as the view service_status has it for the end of the data.
+type Silence struct {
+	// Sources that deliver nothing though they used to.
+	Sources []string
+	// All says that nothing else is heard: then nothing is known of services of which nobody spoke either.
+	All bool
+	// Services of which most posts of the seven days before came from those sources.
+	Services []string
+}
+
+// Silence returns which sources are silent at a time, and what that means for services.
+func (s *Store) Silence(ctx context.Context, at time.Time) (Silence, error) {
+	var out Silence
+	var heard uint64
+	from := at.Add(-7 * 24 * time.Hour).UTC()
+	err := s.ask(ctx, "look for silent sources", func(rows driver.Rows) error { return rows.Scan(&out.Sources, &heard) },
+		`SELECT (SELECT arraySort(groupUniqArray(source)) FROM source_silences FINAL WHERE since < ? AND (until IS NULL OR until >= ?)) AS silent,
+			(SELECT uniqExact(source) FROM source_minutes WHERE minute >= ? AND minute < ? AND posts > 0 AND NOT has(silent, source))`,
+		at.UTC(), at.UTC(), from, at.UTC())
+	if err != nil || len(out.Sources) == 0 {
+		return out, err
+	}
+	out.All = heard == 0
+	return out, s.ask(ctx, "look for services that are not heard", func(rows driver.Rows) error {
+		var service string
+		err := rows.Scan(&service)
+		out.Services = append(out.Services, service)
 		return err
-	}, `SELECT source FROM source_minutes FINAL
-		WHERE minute >= ? AND minute < ? AND posts > 0
-		GROUP BY source HAVING max(minute) < ? ORDER BY source`, at.Add(-24*time.Hour).UTC(), at.UTC(), at.Add(-silence).UTC())
-	return out, err
+	}, `SELECT service FROM service_minute_counts WHERE minute >= ? AND minute < ?
+		GROUP BY service HAVING 2 * sumIf(posts, has(?, source)) > sum(posts) ORDER BY service`, from, at.UTC(), out.Sources)
 }
 
 // Recent returns the people complaining of each service in the steps that begin in [from, to); services of whom nobody complains are missing.

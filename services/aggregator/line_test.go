@@ -62,7 +62,7 @@ func (l *line) carry(caller net.Conn) {
 	var ways sync.WaitGroup
 	for _, way := range [][2]net.Conn{{caller, engine}, {engine, caller}} {
 		ways.Go(func() {
-			io.Copy(way[0], way[1])
+			io.Copy(way[0], way[1]) //nolint:errcheck // it ends with an error whenever the line is cut
 			caller.Close()
 			engine.Close()
 		})

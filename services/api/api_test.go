@@ -282,6 +282,87 @@ func TestServicesAreAtTheTimeOfTheData(t *testing.T) {
 	}
 }
 
+// A service whose source is silent is unknown wherever its state is shown, and ok nowhere; so is everything when nothing is heard any more.
+func TestSilentIsNotQuiet(t *testing.T) {
+	for _, test := range []struct {
+		name            string
+		end             time.Time // of the data
+		silence         bool      // bluesky has fallen silent ten minutes before
+		skype, viber, x string    // heard on twitter; on bluesky; of which nobody speaks
+		heading, banner string
+	}{
+		{"heard", clock(12, 0), false, "ok", "ok", "ok", "All quiet", ""},
+		{"one silent", clock(12, 0), true, "ok", "unknown", "ok", "All quiet", "bluesky"},
+		{"all silent since an hour", time.Now().Add(-time.Hour).Truncate(time.Minute), false, "unknown", "unknown", "unknown", "Nothing can be said", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, err := open(t.Context(), strings.ReplaceAll(test.name, " ", "_"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			var mentions []store.Mention
+			var minutes []store.SourceMinute
+			for n := range 60 {
+				at := test.end.Add(time.Duration(n-60) * time.Minute)
+				for source, service := range map[string]string{"twitter": "skype", "bluesky": "viber"} {
+					if source == "bluesky" && test.silence && n >= 50 {
+						continue
+					}
+					id := uint64(2*n + len(mentions)%2 + 1)
+					mentions = append(mentions, store.Mention{Mention: &outcryv1.Mention{Id: id, Service: service, Source: source, Label: outcryv1.Label_LABEL_OTHER,
+						PostId: fmt.Sprint(id), Author: id, TimeUs: at.UnixMicro(), Text: "words"}})
+					minutes = append(minutes, store.NewSourceMinute(&outcryv1.SourceCount{Source: source, Minute: at.Unix() / 60, Posts: 100}, &outcryv1.Progress{FirstOffset: int64(n)}, 1))
+				}
+			}
+			var silences []store.SourceSilence
+			if test.silence {
+				silences = append(silences, store.SourceSilence{Source: "bluesky", Since: test.end.Add(-10 * time.Minute), UsualPerMinute: 100, Version: 1})
+			}
+			if err := errors.Join(s.InsertMentions(t.Context(), mentions), s.InsertSourceMinutes(t.Context(), minutes), s.InsertSourceSilences(t.Context(), silences)); err != nil {
+				t.Fatal(err)
+			}
+			addr, stop, err := serve(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+			}()
+			read := func(path string) string {
+				resp, err := http.Get("http://" + addr + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				if err != nil || resp.StatusCode != http.StatusOK {
+					t.Fatalf("%s: %s %v", path, resp.Status, err)
+				}
+				return string(body)
+			}
+			metrics := read("/v1/services.prom")
+			for service, want := range map[string]string{"skype": test.skype, "viber": test.viber, "steam": test.x} {
+				for path, shown := range map[string]string{"/v1/services/" + service: `"state":"` + want + `"`, "/services/" + service + "/badge.svg": ">" + want + "<",
+					"/services/" + service: "state-" + want} {
+					if body := read(path); !strings.Contains(body, shown) {
+						t.Errorf("%s does not say %s:\n%.600s", path, shown, body)
+					}
+				}
+				if line := fmt.Sprintf(`outcry_service_state{service="%s",state="%s"} 1`, service, want); !strings.Contains(metrics, line) {
+					t.Errorf("the states of services lack %s", line)
+				}
+			}
+			board := read("/")
+			if !strings.Contains(board, "<h1>"+test.heading+"</h1>") || test.banner != "" && !strings.Contains(board, "Nothing has come from <span>"+test.banner+"</span>") {
+				t.Errorf("the board says neither %q nor that %q is silent", test.heading, test.banner)
+			}
+		})
+	}
+}
+
 type seriesAnswer struct {
 	From, To time.Time
 	Step     string

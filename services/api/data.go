@@ -99,7 +99,7 @@ type servicesJSON struct {
 	At         *time.Time    `json:"at,omitempty" doc:"Moment that the answer is of; absent where there are no data."`
 	Services   []serviceJSON `json:"services" doc:"Those that matter most first."`
 	NextCursor string        `json:"next_cursor,omitempty" doc:"Where the answer goes on; absent at the end."`
-	Silent     []string      `json:"silent_sources,omitempty" doc:"Sources that were heard within a day and of which nothing has come for a quarter of an hour."`
+	Silent     []string      `json:"silent_sources,omitempty" doc:"Sources that deliver nothing though they used to; services that are heard on them are unknown."`
 }
 
 // choice is which services are asked for.

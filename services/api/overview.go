@@ -20,8 +20,10 @@ type overview struct {
 	// At is zero where nothing was ever ingested.
 	At       time.Time
 	Services []serviceNow
-	// Silent are the sources that were heard within a day and have gone silent.
+	// Silent are the sources that deliver nothing though they used to.
 	Silent []string
+	// Deaf says that nothing is heard at all: all services without an incident are unknown.
+	Deaf bool
 }
 
 // serviceNow is a service at one moment.
@@ -38,24 +40,17 @@ type serviceNow struct {
 
 // overview reads every service, those that matter most first. A zero time means the end of the data.
 func (a *API) overview(ctx context.Context, at time.Time) (*overview, error) {
-	var err error
-	if at.IsZero() {
-		if at, err = a.deps.Store.LatestTime(ctx, ""); err != nil {
-			return nil, err
-		}
-	}
 	o := &overview{At: at}
-	found := map[string]*serviceNow{}
-	usual := stateUnknown
-	if !at.IsZero() {
-		ingested, err := a.deps.Store.Ingested(ctx, at.Add(-silence), at)
-		if err != nil {
-			return nil, err
-		}
-		if ingested > 0 {
-			usual = stateOK
-		}
+	silent, err := a.listen(ctx, o)
+	if err != nil {
+		return nil, err
 	}
+	at = o.At
+	usual := stateOK
+	if o.Deaf {
+		usual = stateUnknown
+	}
+	found := map[string]*serviceNow{}
 	o.Services = make([]serviceNow, len(a.deps.Catalog.Services))
 	for i := range a.deps.Catalog.Services {
 		o.Services[i] = serviceNow{Service: &a.deps.Catalog.Services[i], State: usual}
@@ -65,8 +60,10 @@ func (a *API) overview(ctx context.Context, at time.Time) (*overview, error) {
 		return o, nil
 	}
 
-	if o.Silent, err = a.deps.Store.SilentSources(ctx, at, silence); err != nil {
-		return nil, err
+	for _, id := range silent {
+		if s := found[id]; s != nil {
+			s.State = stateUnknown
+		}
 	}
 	activity, err := a.deps.Store.Activity(ctx, at.Add(-lookBack), at)
 	if err != nil {
@@ -95,6 +92,30 @@ func (a *API) overview(ctx context.Context, at time.Time) (*overview, error) {
 			strings.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name)))
 	})
 	return o, nil
+}
+
+// listen finds out until when and what an overview hears, and returns the services that are heard on silent sources alone or mostly.
+func (a *API) listen(ctx context.Context, o *overview) (silent []string, err error) {
+	if o.At.IsZero() {
+		if o.At, err = a.deps.Store.LatestTime(ctx, ""); err != nil {
+			return nil, err
+		}
+		age := time.Since(o.At)
+		o.Deaf = o.At.IsZero() || age > silence && age < recording
+	}
+	if o.At.IsZero() {
+		return nil, nil
+	}
+	s, err := a.deps.Store.Silence(ctx, o.At)
+	if err != nil {
+		return nil, err
+	}
+	ingested, err := a.deps.Store.Ingested(ctx, o.At.Add(-silence), o.At)
+	if err != nil {
+		return nil, err
+	}
+	o.Silent, o.Deaf = s.Sources, o.Deaf || s.All || ingested == 0
+	return s.Services, nil
 }
 
 // now finds one service in an overview.

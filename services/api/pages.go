@@ -222,12 +222,14 @@ func (a *API) home(w http.ResponseWriter, r *http.Request) error {
 		Talked     []serviceNow
 		MoreTalked int
 		Quiet      []group
-		Unknown    bool
+		Unknown    int
 		Incidents  incidentList
 	}{overview: o, Asked: !at.IsZero(), Chosen: p.values, Narrowed: chosen.narrows(), Categories: a.categories(), Incidents: a.incidentList(incidents, o.At, true)}
 	quiet := map[string][]serviceNow{}
 	for _, s := range o.Services {
-		data.Unknown = data.Unknown || s.State == stateUnknown
+		if s.State == stateUnknown {
+			data.Unknown++
+		}
 		switch {
 		case s.State.rank() > stateUnknown.rank():
 			data.Unusual = append(data.Unusual, s)
