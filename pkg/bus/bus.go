@@ -51,6 +51,9 @@ const (
 	compactedWithin = 12 * time.Hour
 )
 
+// askTime is how long a question that fails is asked again.
+const askTime = 10 * time.Second
+
 // Bus is a connection to a Kafka cluster. Safe for concurrent use.
 type Bus struct {
 	cfg       Config
@@ -132,7 +135,7 @@ func (b *Bus) EnsureTopics(ctx context.Context, topics ...Topic) error {
 // Partitions returns the number of partitions of a topic. A topic that was just created may take moments to be known everywhere, so
 // it asks for up to ten seconds.
 func (b *Bus) Partitions(ctx context.Context, topic string) (int, error) {
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(askTime)
 	for {
 		n, err := b.partitions(ctx, topic)
 		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
@@ -172,6 +175,19 @@ type Offsets struct{ First, Next int64 }
 
 // Offsets returns what each partition of a topic holds.
 func (b *Bus) Offsets(ctx context.Context, topic string) ([]Offsets, error) {
+	deadline := time.Now().Add(askTime)
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
+		out, err := b.offsets(ctx, topic)
+		if err == nil || ctx.Err() != nil || !temporary(err) || time.Now().After(deadline) {
+			return out, err
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (b *Bus) offsets(ctx context.Context, topic string) ([]Offsets, error) {
 	n, err := b.Partitions(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -241,7 +257,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 func temporary(err error) bool {
 	var k kafka.Error
 	if errors.As(err, &k) {
-		return k.Temporary() || errors.Is(k, kafka.UnknownTopicOrPartition)
+		// kafka-go says Unknown where one of several brokers did not answer.
+		return k.Temporary() || errors.Is(k, kafka.UnknownTopicOrPartition) || errors.Is(k, kafka.Unknown)
 	}
 	return !errors.Is(err, context.Canceled)
 }
