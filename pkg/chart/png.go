@@ -120,7 +120,9 @@ func (p *painter) draw() {
 	d := p.drawing
 	p.rect(0, 0, d.width, math.Ceil(d.height), p.colors.ground, 1)
 	p.text(d.title(), d.left, 20, 15, 0, true, p.colors.ink)
-	p.text(d.unit(), d.unitX(), 38, fontSize, 0, false, p.colors.soft)
+	for i, line := range d.units {
+		p.text(line, d.unitX(), d.unitY(i), fontSize, 0, false, p.colors.soft)
+	}
 	for i, note := range d.notes {
 		p.text(note, d.noteX(), d.noteY(i), fontSize, 0, true, p.colors.ink)
 	}

@@ -62,6 +62,7 @@ type drawing struct {
 	width float64
 	words words
 	notes []string // cut to fit
+	units []string // the unit, on one line or two
 
 	plotHeight float64 // 0: what suits the width
 
@@ -107,11 +108,12 @@ func (d *drawing) layout() {
 	var lanes int
 	d.placed, lanes = placeMarks(marks, d.left, d.right)
 	d.placeLegend()
+	d.units = wrap(d.unit(), int((d.width-8)/unitWidth))
 	d.notes = nil
 	for _, note := range d.c.Notes {
 		d.notes = append(d.notes, wrap(note, int((d.right-4)/charWidth))...)
 	}
-	d.top = 46 + laneHeight*float64(d.legendRows+len(d.notes)) + laneHeight*float64(lanes) + 6
+	d.top = 46 + d.second() + laneHeight*float64(d.legendRows+len(d.notes)) + laneHeight*float64(lanes) + 6
 	d.bottom = d.top + math.Round(min(300, max(190, d.width*0.3)))
 	if d.plotHeight > 0 {
 		d.bottom = d.top + d.plotHeight
@@ -174,8 +176,20 @@ func (d *drawing) y(v float64) float64 {
 
 // unitX is where the unit begins: under the title, or further left where it would not fit.
 func (d *drawing) unitX() float64 {
-	return max(4, min(d.left, d.width-4-charWidth*float64(len([]rune(d.unit())))))
+	longest := 0
+	for _, line := range d.units {
+		longest = max(longest, len([]rune(line)))
+	}
+	return max(4, min(d.left, d.width-4-charWidth*float64(longest)))
 }
+
+// unitWidth is that of a letter of the unit, words in small letters.
+const unitWidth = 6.3
+
+func (d *drawing) unitY(i int) float64 { return 38 + 15*float64(i) }
+
+// second is the room that a second line of the unit takes.
+func (d *drawing) second() float64 { return 15 * float64(max(0, len(d.units)-1)) }
 
 // title is cut to fit; the title of the SVG has the whole of it.
 func (d *drawing) title() string {
@@ -203,7 +217,9 @@ func (d *drawing) open(o Options) {
 		d.printf("<style>%s</style>\n<rect class=\"chart-ground\" width=\"100%%\" height=\"100%%\"/>\n", escape(themed(o.Theme)))
 	}
 	d.printf("<text class=\"chart-title\" x=\"%s\" y=\"20\">%s</text>\n", num(d.left), escape(d.title()))
-	d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"38\">%s</text>\n", num(d.unitX()), escape(d.unit()))
+	for i, line := range d.units {
+		d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.unitX()), num(d.unitY(i)), escape(line))
+	}
 	for i, note := range d.notes {
 		d.printf("<text class=\"chart-note\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.noteX()), num(d.noteY(i)), escape(note))
 	}
@@ -364,10 +380,10 @@ func (d *drawing) legend() {
 
 func (d *drawing) noteX() float64 { return min(d.left, 14) }
 
-func (d *drawing) noteY(i int) float64 { return 56 + laneHeight*float64(i) }
+func (d *drawing) noteY(i int) float64 { return 56 + d.second() + laneHeight*float64(i) }
 
 func (d *drawing) legendY(i legendItem) float64 {
-	return 58 + laneHeight*float64(i.row+len(d.notes))
+	return 58 + d.second() + laneHeight*float64(i.row+len(d.notes))
 }
 
 // themed is the style sheet of a chart whose theme is fixed.

@@ -415,45 +415,6 @@ func frameCode(address, title string, width, height int) string {
 		template.HTMLEscapeString(address), template.HTMLEscapeString(title), width, height)
 }
 
-// composer is the page that makes the code of an embed.
-func (a *API) composer(w http.ResponseWriter, r *http.Request) error {
-	p := &params{values: r.URL.Query()}
-	asked, l := p.timeRange(), p.look(720)
-	if p.fault != nil {
-		return p.fault
-	}
-	service, err := a.find(r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	if asked, err = a.choose(r.Context(), service.ID, asked); err != nil {
-		return err
-	}
-	values := url.Values{"from": {asked.from.Format(time.RFC3339)}, "to": {asked.to.Format(time.RFC3339)}, "step": {shortDuration(asked.step)}}
-	for _, name := range []string{"theme", "lang", "title", "height"} {
-		if v := p.values.Get(name); v != "" {
-			values.Set(name, v)
-		}
-	}
-	if len(l.notes) > 0 {
-		values["note"] = p.values["note"]
-	}
-	path := "/embed/services/" + url.PathEscape(service.ID)
-	address := a.origin(r) + path + "?" + values.Encode()
-	image := a.origin(r) + path + ".png?" + values.Encode()
-	title := service.Name + ": complaints in public posts"
-	escaped := template.HTMLEscapeString
-	return render(w, http.StatusOK, "composer.html", map[string]any{
-		"Service": service, "From": asked.from, "To": asked.to, "Step": shortDuration(asked.step), "Theme": p.values.Get("theme"), "Lang": p.values.Get("lang"), "Title": p.values.Get("title"), "Note": p.values.Get("note"), "Height": p.values.Get("height"),
-		"Preview": path + "?" + values.Encode(), "Query": values.Encode(), "Languages": chart.Languages(),
-		"Codes": []struct{ Name, What, Code string }{
-			{"Script", "One line; the frame takes the height that it needs.", fmt.Sprintf(`<script src="%s/embed.js" data-chart="%s" async></script>`, escaped(a.origin(r)), escaped(address))},
-			{"Frame", "Without a script; the height is fixed.", frameCode(address, title, 720, 520)},
-			{"Picture", "For newsletters and old systems.", fmt.Sprintf(`<a href="%s"><img src="%s" alt="%s" width="600" style="max-width:100%%;height:auto"></a>`, escaped(a.origin(r)+"/services/"+service.ID), escaped(image), escaped(title))},
-		},
-	})
-}
-
 var errNotKept = errors.New("not kept")
 
 // kept is an answer that is kept in memory.

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/chart"
 	"outcry.dev/pkg/store"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
@@ -134,7 +133,7 @@ func (a *API) asset(w http.ResponseWriter, r *http.Request) error {
 		}
 		body = icon
 		w.Header().Set("Content-Type", "image/svg+xml")
-	case "frame.js", "live.js", "chart.js":
+	case "frame.js", "live.js", "chart.js", "compose.js":
 		return writeScript(w, r.PathValue("name"))
 	default:
 		return a.nothing(w, r)
@@ -328,55 +327,6 @@ func (a *API) chartImage(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 	_, _ = w.Write(chart.SVG(s.chart(), chart.Options{Width: width, Standalone: true})) // whoever asked has gone
 	return nil
-}
-
-func (a *API) incidentPage(w http.ResponseWriter, r *http.Request) error {
-	i, err := a.findIncident(r)
-	if err != nil {
-		return err
-	}
-	ctx := r.Context()
-	changes, err := a.deps.Store.Changes(ctx, i.GetId())
-	if err != nil {
-		return err
-	}
-	at, err := a.deps.Store.LatestTime(ctx, "")
-	if err != nil {
-		return err
-	}
-	around := around(i, at)
-	data := struct {
-		incidentRow
-		Around       string
-		Figure       *figure
-		Moments      []moment
-		Changes      []store.Change
-		Consequences []*catalog.Service
-		Root         string
-		CanSay       bool
-		Origin       string
-	}{incidentRow: a.incidentRow(i, at), Around: view{path: "/services/" + i.GetService(), timeRange: around}.Address(),
-		Moments: moments(i), Changes: changes, Root: i.GetRoot(), CanSay: a.deps.Say != nil, Origin: a.origin(r)}
-	for _, id := range i.GetConsequences() {
-		if s, ok := a.deps.Catalog.ByID(id); ok {
-			data.Consequences = append(data.Consequences, s)
-		}
-	}
-	if service, ok := a.deps.Catalog.ByID(i.GetService()); ok {
-		if data.Figure, err = a.figureOf(ctx, service, around); err != nil {
-			return err
-		}
-	}
-	return render(w, http.StatusOK, "incident.html", data)
-}
-
-func (a *API) figureOf(ctx context.Context, service *catalog.Service, r timeRange) (*figure, error) {
-	s, err := a.stretch(ctx, service, r)
-	if err != nil {
-		return nil, err
-	}
-	f := newFigure(s.chart(), "0")
-	return &f, nil
 }
 
 // around is a range that shows an incident with what was before and, if it is over, after.

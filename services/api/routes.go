@@ -30,8 +30,10 @@ func (a *API) routes() http.Handler {
 	page("GET /explore", a.explore)
 	page("GET /services/{id}/chart.svg", a.chartImage)
 	page("GET /incidents/{id}", a.incidentPage)
+	page("POST /incidents/{id}", a.sayOnPage)
 	data("GET /assets/{name}", a.asset)
 	page("GET /services/{id}/embed", a.composer)
+	page("POST /services/{id}/embed", a.freezeOnPage)
 	reading := func(pattern string, f func(http.ResponseWriter, *http.Request) error) {
 		mux.Handle(pattern, a.metrics.observe(a.admit(scopeRead, a.answer(false, f, writeProblem))))
 	}

@@ -30,27 +30,36 @@ func (a *API) say(w http.ResponseWriter, r *http.Request, _ *params) error {
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
+	v, err := a.handOn(r, body)
+	if err != nil {
+		return err
+	}
+	return writePrivate(w, http.StatusOK, verdictJSON{ID: v.GetId(), Who: v.GetWho()})
+}
+
+// handOn checks what somebody says of the incident of the path, keeps it in the audit log and takes it to the owner.
+func (a *API) handOn(r *http.Request, body verdictBody) (*outcryv1.Verdict, error) {
 	kind := outcryv1.Verdict_Kind(outcryv1.Verdict_Kind_value["KIND_"+strings.ToUpper(body.Kind)])
 	if kind == outcryv1.Verdict_KIND_UNSPECIFIED || strings.ToLower(body.Kind) != body.Kind {
-		return badRequest("kind %q is none of %s.", clip(body.Kind), strings.Join(verdict.Kinds(), ", "))
+		return nil, badRequest("kind %q is none of %s.", clip(body.Kind), strings.Join(verdict.Kinds(), ", "))
 	}
 	id := r.PathValue("id")
 	found, err := a.deps.Store.Incidents(r.Context(), store.IncidentFilter{ID: id, Limit: 1})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if id == "" || len(found) == 0 {
-		return notFound("There is no incident %q. /v1/incidents lists all.", clip(id))
+		return nil, notFound("There is no incident %q. /v1/incidents lists all.", clip(id))
 	}
 	v, err := verdict.New(id, kind, callerOf(r).name(), body.Text, time.Now())
 	if err != nil {
-		return badRequest("%s.", strings.Join(strings.Split(err.Error(), "\n"), "; "))
+		return nil, badRequest("%s.", strings.Join(strings.Split(err.Error(), "\n"), "; "))
 	}
 	if err := a.audit(r, body.Kind+" incident", id); err != nil {
-		return err
+		return nil, err
 	}
 	if err := a.deps.Say(r.Context(), v); err != nil {
-		return errors.Join(store.ErrUnavailable, err)
+		return nil, errors.Join(store.ErrUnavailable, err)
 	}
-	return writePrivate(w, http.StatusOK, verdictJSON{ID: v.GetId(), Who: v.GetWho()})
+	return v, nil
 }

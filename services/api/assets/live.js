@@ -1,18 +1,24 @@
 // Everything works without this; with it, times are the reader's and the board moves by itself.
 (function () {
   var zone = new Intl.DateTimeFormat([], { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+  var dayHere = new Intl.DateTimeFormat("en-CA"), dayThere = new Intl.DateTimeFormat("en-CA", { timeZone: "UTC" });
+  var inUTC = /^(UTC|Etc\/UTC|GMT)$/.test(Intl.DateTimeFormat().resolvedOptions().timeZone);
   function localTimes(root) {
+    if (inUTC) return;
     root.querySelectorAll("time[datetime]").forEach(function (t) {
-      var at = new Date(t.getAttribute("datetime"));
-      if (t.title || isNaN(at) || !/UTC/.test(t.textContent)) return;
-      t.title = t.textContent; // UTC stays at hand
-      t.textContent = zone.format(at);
+      var at = new Date(t.getAttribute("datetime")), said = t.textContent;
+      if (t.title || isNaN(at) || !/UTC/.test(said)) return;
+      t.title = said;
+      t.textContent = zone.format(at) + " ";
+      var utc = document.createElement("small"); // UTC stays in sight
+      utc.textContent = (dayHere.format(at) === dayThere.format(at) ? "" : said.replace(/,.*/, ", ")) + said.replace(/.*, /, "");
+      t.appendChild(utc);
     });
   }
   localTimes(document);
   document.addEventListener("outcry:shown", function () { localTimes(document); });
   var note = document.querySelector("[data-zone]");
-  if (note) note.textContent = "Times are of your own zone; hold the pointer over one for UTC. Charts are in UTC.";
+  if (note) note.textContent = inUTC ? "All times are UTC, which is your own zone." : "Times are of your own zone, with UTC beside them. Charts are in UTC.";
 
   var board = document.querySelector("[data-board]");
   if (!board || !window.EventSource) return;
