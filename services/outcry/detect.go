@@ -21,13 +21,13 @@ RFC 3339 or "2006-01-02 15:04:05" (UTC), in order for each service; values are c
 
 Prints timestamp,value,expected,score,alarm[,service], one row for each row read, judged from the rows before it alone. The score,
 0 to 1, is how far a row exceeds the bursts that its series has anyway, in terms of their spread: 0.5 for one standard deviation. What was
-announced within the last sixteen hours is no news, so an event has one high score, at its beginning. alarm is 1 while an
-incident would be open, else 0.
+announced within the last eleven hours is no news, so an event has one high score, at its beginning; one threshold, about 0.25, serves many
+series. alarm is 1 while an incident would be open, else 0; each run of ones is one alarm.
 
 --budget says how many false alarms a month each series may have; the thresholds follow from it. The last 1, 2, 3 or 6 rows raise an alarm
-where, by the negative binomial distribution around what is usual at that time of the week, so many would come by chance less than
-budget/4 times a month, for every place at which such a window could lie; where they also exceed the highest of the usual day and a
-half by 1.0 standard deviations of its logarithm for a budget of 1, 2.2 for 0.1 and 0.1 for 3; and where they are 5 or more.
+where, by the negative binomial distribution around what is usual at that time of the week, so many would come by chance less often than
+the budget allows, over all places at which such a window could lie; where they also exceed the highest of the usual day and a
+half by 0.9 standard deviations of its logarithm for a budget of 1, 2.1 for 0.1 and 0 for 3; and where they are 5 or more.
 
 The first 12 rows get neither score nor alarm: any level may be usual. In the days after, little is known, so more is asked for; the
 time of the day is learned within about three days, and the usual bursts within two weeks.

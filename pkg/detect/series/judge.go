@@ -15,17 +15,18 @@ var rows = [baseline.Windows]int{1, 2, 3, 6}
 const (
 	least = 5 // counts below are no alarm
 
-	// A burst that chance of a month may exceed by the budget: the highest of each day and a half is taken as log-normal, and of three that go
+	// A burst that chance of a month may exceed by the budget: the highest of each day and a half is taken as log-normal, and of four that go
 	// higher one as a false alarm, the others as something that happened.
 	blocksAMonth = 30.44 / 1.5
-	falseShare   = 1.0 / 3
+	falseShare   = 1.0 / 4
 
 	calmFor  = 3600      // seconds of calm after which an alarm ends
 	calmRows = 2         // and at least so many rows
 	newUsual = 24 * 3600 // seconds after which an alarm that does not end is learned
 
 	warmUp   = 12       // rows of which nothing is said: any level may be usual
-	newsHold = 60_000   // seconds in which what was announced is no news at all: a day's waking hours
+	tellable = 0.35     // deviations above the usual burst below which nobody is told, so that it is not old news later
+	newsHold = 40_000   // seconds in which what was announced is no news at all: eleven hours
 	newsHalf = 6 * 3600 // seconds in which the memory of it halves afterwards
 )
 
@@ -94,7 +95,7 @@ func (j *judge) row(at int64, value float64) ruling {
 			tail := negbin.LogTail(sum, q.Mean, q.Size)
 			window := time.Duration(length) * time.Second
 			tests := scan.LogTests(window, time.Duration(interval)*time.Second, sum, q.Mean)
-			own = own || tests+tail <= math.Log(j.budget/float64(len(rows))) && j.base.Burst(k, sum) >= j.bursts
+			own = own || tests+tail <= math.Log(j.budget) && j.base.Burst(k, sum) >= j.bursts
 		}
 		clipped := min(sum, j.base.Clip(&j.params, q))
 		batch.Windows[k] = baseline.Sums{N: 1, Sum: clipped, Squares: clipped * clipped, Most: sum}
@@ -131,9 +132,9 @@ func (j *judge) score(at int64, value float64) float64 {
 	if j.known < warmUp {
 		return 0
 	}
-	burst := max(j.base.Burst(0, value), 0)
+	burst := max(j.base.Rank(0, value), 0)
 	known := j.news * math.Exp2(-float64(max(at-j.newsAt-newsHold, 0))/newsHalf)
-	if burst > known {
+	if burst > known && burst >= tellable {
 		j.news, j.newsAt = burst, at
 	}
 	fresh := max(burst-known, 0)

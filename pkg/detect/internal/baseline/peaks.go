@@ -18,6 +18,11 @@ const (
 	priorBlocks    = 10  // blocks that the prior deviation is worth
 	priorDeviation = 0.7 // of log(1 + highest): a factor of two
 	clipDeviations = 4
+
+	// What series have in common, held against the spread of one of them where they are compared: about as wide as the heavy-tailed bursts of
+	// posts are, so that a series with few or even bursts does not outrank the others by its small spread.
+	commonBlocks    = 6
+	commonDeviation = 1.2
 )
 
 // See learns how high a window's count went in the fold that began at a time. Fold does so too.
@@ -45,8 +50,11 @@ func (p *peaks) close() {
 }
 
 // deviation includes how little is known of the mean.
-func (p *peaks) deviation() float64 {
-	variance := (p.Square + priorBlocks*priorDeviation*priorDeviation) / (p.Blocks + priorBlocks)
+func (p *peaks) deviation() float64 { return p.shrunk(priorBlocks, priorDeviation) }
+
+// shrunk is the deviation drawn to a prior one that so many blocks are worth.
+func (p *peaks) shrunk(blocks, prior float64) float64 {
+	variance := (p.Square + blocks*prior*prior) / (p.Blocks + blocks)
 	return math.Sqrt(variance * (1 + 1/(p.Blocks+1)))
 }
 
@@ -62,6 +70,12 @@ func (p *peaks) usual() float64 {
 func (b *Baseline) Burst(window int, n float64) float64 {
 	p := &b.peaks[window]
 	return (math.Log1p(n) - p.usual()) / p.deviation()
+}
+
+// Rank is Burst for comparing series with one another: the spread of each is drawn further to what series have in common.
+func (b *Baseline) Rank(window int, n float64) float64 {
+	p := &b.peaks[window]
+	return (math.Log1p(n) - p.usual()) / p.shrunk(commonBlocks, commonDeviation)
 }
 
 // BurstCount is the inverse of Burst: the count that lies so many standard deviations above the usual peak.
