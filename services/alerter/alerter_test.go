@@ -156,7 +156,7 @@ func start(t *testing.T, b *bus.Bus, cfg alerter.Config, out io.Writer) (stop fu
 // eventually waits for what must come; how long it takes does not matter.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(90 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)

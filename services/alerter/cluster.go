@@ -21,6 +21,7 @@ const (
 	postedAtOnce = 256              // alerts in a request
 	endedFor     = 15 * time.Minute // that an end is told again, as Prometheus does
 	silentFactor = 4                // an alert that is not told again for so many times resend_every is over
+	shortestLife = 4 * time.Minute  // as Prometheus's: an alerter that stalls for a moment ends no alert, which would page twice
 	postTimeout  = 10 * time.Second
 	longestPause = 30 * time.Second // between two attempts at a member that fails
 )
@@ -152,7 +153,7 @@ func (m *member) flush(ctx context.Context) error {
 		keys := slices.Sorted(maps.Keys(m.unsent))
 		keys = keys[:min(len(keys), postedAtOnce)]
 		batch := make([]alert.Alert, 0, len(keys))
-		ends := time.Now().Add(silentFactor * m.resend)
+		ends := time.Now().Add(max(silentFactor*m.resend, shortestLife))
 		for _, k := range keys {
 			a := m.known[k]
 			if a.EndsAt.IsZero() {

@@ -21,7 +21,7 @@ type Config struct {
 	Listen             string        `koanf:"listen" doc:"Address, host:port, of Alertmanager's API, for amtool; it asks for no password, so keep it on loopback; empty for none."`
 	PublicURL          string        `koanf:"public_url" doc:"Where people reach Outcry's pages: alerts link to it."`
 	Runbook            string        `koanf:"runbook" doc:"Address of what to do, in every alert; {service} stands for the service's id; empty for none."`
-	ResendEvery        time.Duration `koanf:"resend_every" doc:"How often alerts that fire are told again to alertmanagers, which take one that is silent for four times as long for over; 1s to 10m."`
+	ResendEvery        time.Duration `koanf:"resend_every" doc:"How often alerts that fire are told again to alertmanagers, which take one that is silent for four times as long, and at least 4m, for over; 1s to 10m."`
 	ReconcileEvery     time.Duration `koanf:"reconcile_every" doc:"How often alerts are held against the incidents in ClickHouse, 1s to 1h."`
 
 	Page    Page    `koanf:"page" doc:"The default configuration of alerts; without effect where alertmanager_config or alertmanagers is set."`

@@ -37,9 +37,12 @@ import (
 )
 
 const (
-	gcEvery       = 30 * time.Minute
-	tidyEvery     = 15 * time.Minute
-	finishTime    = 2 * time.Second // for notifications that are under way at the end
+	gcEvery    = 30 * time.Minute
+	tidyEvery  = 15 * time.Minute
+	finishTime = 2 * time.Second // for notifications that are under way at the end
+	// leastTimeout is how long a page is tried before the group's next interval, at least. One that is cut off may have been received, and comes
+	// again: Alertmanager's own 10 s are short where thousands of pages go out at once, or the machine is busy.
+	leastTimeout  = time.Minute
 	apiTimeout    = 30 * time.Second
 	maxAPIRequest = 8 << 20
 )
@@ -287,7 +290,7 @@ func (e *Engine) run(ctx context.Context, cfg *amconfig.Config, templates *templ
 	pipeline := notify.NewPipelineBuilder(&e.metrics, featurecontrol.NoopFlags{}, recorder).New(receivers, func() time.Duration { return 0 },
 		e.inhibitor, silencer, timeinterval.NewIntervener(intervals), groups, e.log, nil)
 	e.dispatcher = dispatch.NewDispatcher(e.alerts, dispatch.NewRoute(cfg.Route, nil), e.finishing(pipeline), groups,
-		func(d time.Duration) time.Duration { return max(d, notify.MinTimeout) }, 30*time.Second, nil, e.deps.Log, recorder,
+		func(d time.Duration) time.Duration { return max(d, leastTimeout) }, 30*time.Second, nil, e.deps.Log, recorder,
 		dispatch.NewDispatcherMetrics(false, &e.metrics, featurecontrol.NoopFlags{}), templates)
 	if err := e.serve(cfg, silencer, groups); err != nil {
 		return err

@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,22 +17,30 @@ import (
 	"outcry.dev/services/alerter/alert"
 )
 
-// observed tells Deps.Sent of each attempt.
+// atOnce is how many requests to one integration are under way at the same time: thousands would need as many sockets, and make it fail.
+const atOnce = 100
+
+// observed tells Deps.Sent of each attempt, and bounds how many there are at once.
 func (e *Engine) observed(receiver string, i *notify.Integration) notify.Integration {
-	if e.deps.Sent == nil {
-		return *i
-	}
-	return notify.NewIntegration(observer{integration: i, receiver: receiver, sent: e.deps.Sent}, i, i.Name(), i.Index(), receiver)
+	o := observer{integration: i, receiver: receiver, sent: e.deps.Sent, slots: make(chan struct{}, atOnce)}
+	return notify.NewIntegration(o, i, i.Name(), i.Index(), receiver)
 }
 
 type observer struct {
 	integration *notify.Integration
 	receiver    string
-	sent        func(Attempt)
+	sent        func(Attempt) // nil where nobody asks
+	slots       chan struct{}
 }
 
 // Notify implements notify.Notifier.
 func (o observer) Notify(ctx context.Context, alerts ...*amalert.Alert) (bool, error) {
+	select {
+	case o.slots <- struct{}{}:
+		defer func() { <-o.slots }()
+	case <-ctx.Done():
+		return true, context.Cause(ctx)
+	}
 	a := Attempt{Receiver: o.receiver, Integration: o.integration.String(), At: time.Now()}
 	for _, al := range alerts {
 		labels := make(map[string]string, len(al.Labels))
@@ -42,7 +52,9 @@ func (o observer) Notify(ctx context.Context, alerts ...*amalert.Alert) (bool, e
 	}
 	retry, err := o.integration.Notify(ctx, alerts...)
 	a.Took, a.Err, a.Retry = time.Since(a.At), err, retry
-	o.sent(a)
+	if o.sent != nil {
+		o.sent(a)
+	}
 	return retry, err
 }
 
@@ -78,6 +90,10 @@ func (e *Engine) finishing(s notify.Stage) notify.Stage {
 			return ctx, nil, context.Canceled
 		}
 		defer e.flights.group.Done()
+		alerts, err := e.latest(ctx, alerts)
+		if err != nil {
+			return ctx, nil, err
+		}
 		if !settled(alerts, time.Now()) {
 			return ctx, nil, errUnsettled
 		}
@@ -99,11 +115,32 @@ func (e *Engine) finishing(s notify.Stage) notify.Stage {
 	})
 }
 
+// latest returns what is known now of the alerts of a group. The dispatcher takes alerts in by several workers, so that of two that follow each
+// other closely the older one may come in last, and would stay: the group is told the newer one again.
+func (e *Engine) latest(ctx context.Context, alerts []*amalert.Alert) ([]*amalert.Alert, error) {
+	out := slices.Clone(alerts)
+	for n, a := range alerts {
+		known, err := e.alerts.Get(a.Fingerprint())
+		if err != nil || !known.UpdatedAt.After(a.UpdatedAt) {
+			continue // it ended long ago and is forgotten, or it is the latest
+		}
+		if err := e.alerts.Put(ctx, known); err != nil {
+			return nil, fmt.Errorf("put an alert again: %w", err)
+		}
+		newer := *known
+		if !newer.Resolved() {
+			newer.EndsAt = time.Time{} // as the dispatcher does
+		}
+		out[n] = &newer
+	}
+	return out, nil
+}
+
 // errUnsettled makes a group wait for its next interval.
 var errUnsettled = errors.New("an alert is just taking the place of another: the group waits for its next interval")
 
-// settleTime is within which the dispatcher has taken in alerts that were put together.
-const settleTime = 2 * time.Second
+// settleTime is within which the dispatcher has taken in alerts that were put together, also where thousands are and the machine is busy.
+const settleTime = 10 * time.Second
 
 // settled says whether a group holds both halves of each change of labels. They are put together, but the dispatcher takes them in by several
 // workers: a group that is flushed in between would say that an incident is over which has become worse, or tell it twice.
