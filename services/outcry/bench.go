@@ -35,7 +35,8 @@ posts to get going. Each turn has topics and a database of its own.
 The share says more than the posts/s: both halves of a pair meet the same machine in the same minute. Where shares differ much, something
 else used the machine: take more pairs, or compare the processor times, which bear that better.
 
-"outcry bench latency" measures the time from a post to its incident, "outcry bench detect" what a decision costs.
+"outcry bench latency" measures the time from a post to its incident, "outcry bench alerts" from there to a receiver, "outcry bench detect" what a
+decision costs.
 
 Where kafka.brokers and clickhouse.address are set, those are used, and keep topics and databases whose names begin with bench.
 
@@ -53,7 +54,7 @@ Examples:
 			&cli.StringFlag{Name: "cpu-profile", Usage: "`FILE` for a profile of the pipeline's last turn"},
 			&cli.StringFlag{Name: "allocs-profile", Usage: "`FILE` for a profile of all allocations"},
 		},
-		Commands: []*cli.Command{a.benchLatencyCommand(), a.benchDetectCommand(), a.benchClassifyCommand(), a.benchAPICommand()},
+		Commands: []*cli.Command{a.benchLatencyCommand(), a.benchDetectCommand(), a.benchClassifyCommand(), a.benchAPICommand(), a.benchAlertsCommand()},
 		Action:   a.bench,
 	}
 }
