@@ -98,6 +98,8 @@ func (d *drawing) layout() {
 	}
 	d.times, d.timeLabels = timeTicks(d.c.From, d.c.To, int((d.right-d.left)/room))
 
+	d.separate()
+
 	dated := d.c.To.Sub(d.c.From) > 24*time.Hour
 	var marks []placedMark
 	for _, m := range d.c.Marks {
@@ -120,6 +122,20 @@ func (d *drawing) layout() {
 	}
 	d.source = d.sourceLines()
 	d.height = d.bottom + 35 + 15*float64(len(d.source))
+}
+
+// separate leaves out what is written at a time where it would run into what stands before: midnight has a longer label than hours.
+func (d *drawing) separate() {
+	end := math.Inf(-1)
+	for i, label := range d.timeLabels {
+		half := charWidth * float64(len(label)) / 2
+		from := min(max(d.x(d.times[i])-half, 0), d.width-2*half)
+		if from < end {
+			d.timeLabels[i] = ""
+			continue
+		}
+		end = from + 2*half
+	}
 }
 
 // sourceLines says when and whence, on one line where it fits.

@@ -355,7 +355,7 @@ func TestDoingThings(t *testing.T) {
 		b.navigate(address + "/")
 		b.wait(`document.getElementById("live").textContent === "Live." && document.querySelector('[data-service="viber"] .state').textContent === "suspected"`)
 		more()
-		b.wait(`document.querySelector('[data-service="viber"] .state').textContent === "outage"`)
+		b.wait(`document.querySelector('[data-service="viber"] .state').textContent === "outage" && document.querySelector("h1").textContent === "Viber: outage"`)
 	})
 
 	t.Run("incident", func(t *testing.T) {

@@ -22,6 +22,9 @@ func (a *API) incidentPage(w http.ResponseWriter, r *http.Request) error {
 	if !mayRead {
 		i.Evidence = nil
 	}
+	if strings.HasPrefix(i.GetOfficialUrl(), "https://x.com/") {
+		i.OfficialText = "" // X lets ids alone be handed on
+	}
 	ctx := r.Context()
 	changes, err := a.deps.Store.Changes(ctx, i.GetId())
 	if err != nil {

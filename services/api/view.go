@@ -191,6 +191,7 @@ type panel struct {
 	Own       *catalog.Service
 	Lines     bool // rather than one service with what is expected
 	Others    string
+	Live      string // stream of changes, where the view ends with the data
 	Notice    string
 	Data      []download
 }
@@ -242,6 +243,9 @@ func (a *API) panel(ctx context.Context, v view, first *stretch) (*panel, error)
 	}
 	if len(v.services) == 0 {
 		return p, nil
+	}
+	if v.from.IsZero() && v.to.IsZero() {
+		p.Live = "/v1/services/" + url.PathEscape(v.services[0].ID) + "/series/stream"
 	}
 	var err error
 	if first == nil {

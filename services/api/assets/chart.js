@@ -163,6 +163,20 @@
     show(form.action + "?" + new URLSearchParams(new FormData(form)), true);
   });
 
+  // A chart that ends where the data do moves on with them, while nobody is busy with it.
+  var live = document.querySelector("[data-live]"), heard = 0, later;
+  if (live && window.EventSource) {
+    var followed = location.href, source = new EventSource(live.dataset.live);
+    source.addEventListener("points", function () {
+      if (heard++ === 0 || later) return;
+      later = setTimeout(function () {
+        later = 0;
+        if (location.href !== followed) { source.close(); return; }
+        if (!document.hidden && !drag && !document.querySelector(".readout:not([hidden])") && !(document.activeElement && document.activeElement.closest("form"))) show(followed, false);
+      }, 5000);
+    });
+  }
+
   // Names of services while they are typed.
   var typing;
   document.addEventListener("input", function (e) {
