@@ -130,7 +130,7 @@ func (d *drawing) separate() {
 	for i, label := range d.timeLabels {
 		half := charWidth * float64(len(label)) / 2
 		from := min(max(d.x(d.times[i])-half, 0), d.width-2*half)
-		if from < end {
+		if from < end+charWidth {
 			d.timeLabels[i] = ""
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -294,7 +295,7 @@ func TestChartsAnswer(t *testing.T) {
 	b.do(chromedp.SendKeys(`[data-suggest]`, "vibe"))
 	b.wait(`document.querySelector('#names option[value="Viber"]')`)
 	b.do(chromedp.SendKeys(`[data-suggest]`, "r"), chromedp.Click(".range button"))
-	b.wait(`/with=viber/.test(location.search) && document.querySelectorAll(".chart-wide .chart-line-2").length > 0`)
+	b.wait(`/with=viber/.test(location.search) && document.querySelectorAll(".chart-wide .chart-line-2").length > 0 && /Viber: /.test(document.querySelector("[data-said]").textContent)`)
 	b.do(chromedp.Click(".chosen .remove"))
 	b.wait(`!/with=viber/.test(location.search) && document.querySelector(".chart-band")`)
 }
@@ -304,10 +305,12 @@ func quoted(s string) string {
 	return string(b)
 }
 
+var databases atomic.Int64
+
 // acted is an api of its own, whose words go into said.
 func acted(t *testing.T, database string) (address, key string, said chan *outcryv1.Verdict, more func()) {
 	t.Helper()
-	s, err := open(t.Context(), database)
+	s, err := open(t.Context(), fmt.Sprint(database, databases.Add(1))) // what is done in it stays
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,15 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+
+	"outcry.dev/pkg/store"
+	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
 const evening = "from=2010-12-22T15:00Z&to=2010-12-22T21:00Z"
@@ -122,5 +126,38 @@ func TestSilenceIsNotZeroInAView(t *testing.T) {
 	body := get(t, "/explore?service=skype,viber&from=2010-12-22T22:00Z&to=2010-12-23T02:00Z&step=1h").body
 	if !strings.Contains(body, "not known") || !strings.Contains(body, "chart-silent") {
 		t.Error("hours in which nothing was read look like quiet ones")
+	}
+}
+
+// Of posts of X the id alone may be handed on.
+func TestPostsOfXAreIDs(t *testing.T) {
+	s, err := open(t.Context(), fmt.Sprint("ids", databases.Add(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var rows []store.Mention
+	for n, source := range []string{"x", "bluesky"} {
+		rows = append(rows, store.Mention{Mention: &outcryv1.Mention{Id: uint64(n + 1), Service: "github", Label: outcryv1.Label_LABEL_OUTAGE, Score: 0.9, Source: source, PostId: "4711" + source,
+			Author: uint64(n + 1), TimeUs: clock(16, 20).UnixMicro(), Text: "these words are from " + source, Url: "https://" + source + ".com/i/status/4711"}, CountedAtUS: clock(16, 20).UnixMicro()})
+	}
+	if err := s.InsertMentions(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
+	addr, stop, err := serve(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := get(t, "http://"+addr+"/services/github?"+evening).body
+	for _, want := range []string{"these words are from bluesky", "Post 4711x", `href="https://x.com/i/status/4711" rel="nofollow noopener noreferrer"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(body, "these words are from x") {
+		t.Error("the page gives the text of a post of X")
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }

@@ -8,7 +8,7 @@
   // show puts the main part of another address into this page.
   function show(address, remember) {
     var turn = ++asked, main = document.getElementById("main"), focused = document.activeElement;
-    var where = focused && focused.closest(".figure") ? ".figure" : focused && focused.dataset.does ? '[data-does="' + focused.dataset.does + '"]' : "";
+    var where = focused && focused.closest(".figure") ? ".figure" : focused && focused.dataset.does ? '[data-does="' + focused.dataset.does + '"]' : main.contains(focused) ? ".figure" : "";
     main.setAttribute("aria-busy", "true");
     return fetch(address, { headers: { Accept: "text/html" } }).then(function (answer) {
       if (!answer.ok) throw new Error(answer.status);
@@ -21,6 +21,8 @@
         document.title = page.title;
         if (remember) history.pushState(null, "", answer.url);
         document.dispatchEvent(new CustomEvent("outcry:shown"));
+        var said = document.querySelector("[data-said]"), words = next.querySelector(".figure desc");
+        if (said && remember) said.textContent = words ? words.textContent : page.title;
         if (where) (next.querySelector(where) || next.querySelector(".figure") || next).focus({ preventScroll: true });
       });
     }).catch(function () { if (turn === asked) location.href = address; });
