@@ -50,10 +50,19 @@ func TestQuestions(t *testing.T) {
 	noted := proto.CloneOf(third)
 	noted.Revision, noted.DecidedAtUs = 4, clock(16, 54, 0).UnixMicro()
 	noted.Verdicts = []*outcryv1.Verdict{{Id: "1", Incident: failed.Id, Kind: outcryv1.Verdict_KIND_CONFIRM, Who: "ana", Text: "me too", AtUs: 1}}
+	better := proto.CloneOf(noted)
+	better.Revision, better.State, better.DecidedAtUs = 5, outcryv1.Incident_STATE_RECOVERING, clock(18, 0, 0).UnixMicro()
+	worse := proto.CloneOf(better)
+	worse.Revision, worse.State, worse.DecidedAtUs = 6, outcryv1.Incident_STATE_CONFIRMED, clock(18, 10, 0).UnixMicro()
+	over := proto.CloneOf(worse)
+	over.Revision, over.State, over.DecidedAtUs = 7, outcryv1.Incident_STATE_RESOLVED, clock(19, 0, 0).UnixMicro()
+	again := proto.CloneOf(over)
+	again.Revision, again.State, again.DecidedAtUs, again.Reopened = 8, outcryv1.Incident_STATE_CONFIRMED, clock(19, 30, 0).UnixMicro(), 1
 	joke := incident("gmail-20101215T1000", "gmail", clock(10, 0, 0).Add(-7*24*time.Hour), outcryv1.Incident_STATE_DISMISSED)
 	joke.Coordinated = false
 	must(t, s.InsertIncidents(ctx, []store.Incident{{Incident: failed, Version: 1}, {Incident: second, Version: 2}, {Incident: third, Version: 3},
-		{Incident: noted, Verdict: noted.Verdicts[0], Version: 4}, {Incident: joke, Version: 1}}))
+		{Incident: noted, Verdict: noted.Verdicts[0], Version: 4},
+		{Incident: better, Version: 5}, {Incident: worse, Version: 6}, {Incident: over, Version: 7}, {Incident: again, Version: 8}, {Incident: joke, Version: 1}}))
 
 	for query, want := range map[string][]string{
 		"SELECT source, ' ', if(silent, 'silent', 'heard'), ' ', ifNull(toString(silent_since), '-'), ' ', posts_last_hour FROM sources_now ORDER BY source": {
@@ -67,7 +76,12 @@ func TestQuestions(t *testing.T) {
 			"2010-12-22 16:52:00.000000 confirmed outcry what was seen",
 			"2010-12-22 16:53:00.000000 carried along outcry viber",
 			"2010-12-22 16:54:00.000000 confirm ana me too",
-			"2010-12-22 17:20:00.000000 official  we're on it"},
+			"2010-12-22 17:20:00.000000 official  we're on it",
+			"2010-12-22 18:00:00.000000 recovering outcry what was seen",
+			"2010-12-22 18:10:00.000000 worse again outcry what was seen",
+			"2010-12-22 19:00:00.000000 resolved outcry what was seen",
+			"2010-12-22 19:30:00.000000 reopened outcry what was seen"},
+		"SELECT reopened FROM incidents_current WHERE service = 'skype'":                                                                                  {"1"},
 		"SELECT service, ' ', incidents, ' ', first, ' ', second, ' ', ifNull(toString(median_lead_minutes), '-') FROM lead_times":                        {"skype 1 1 0 30"},
 		"SELECT toString(week), ' ', incidents, ' ', dismissed, ' ', confirmed_by_people, ' ', acknowledged_by_operators FROM weekly_false_alarms":        {"2010-12-13 1 1 0 0", "2010-12-20 1 0 1 1"},
 		"SELECT service, ' ', complaints, ' ', mentions, ' ', read, ' ', per_mention, ' ', round(per_million_read) FROM complaint_rates ORDER BY service": {"skype 6 6 6510 1 922", "viber 0 4 6510 0 0"},

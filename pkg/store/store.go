@@ -89,12 +89,21 @@ type Migration struct {
 	Applied bool
 }
 
-// migratePatience is how long Migrate waits for a server that does not answer: one that starts beside us does within it.
-const migratePatience = time.Minute
+const (
+	// migratePatience is how long Migrate waits for a server that does not answer: one that starts beside us does within it.
+	migratePatience = time.Minute
+	// migrateWithin is how long the migrations themselves may take, on a server that is busy with other things.
+	migrateWithin = 10 * time.Minute
+)
 
 // Migrate creates what is missing and returns the names of the migrations that it applied. Starting several processes at once is safe.
 func (s *Store) Migrate(ctx context.Context) (applied []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, migratePatience)
+	waiting, stop := context.WithTimeout(ctx, migratePatience)
+	defer stop()
+	if err := s.patiently(waiting, "migrate clickhouse at "+s.cfg.Address, func() error { return s.createDatabase(waiting) }); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, migrateWithin)
 	defer cancel()
 	err = s.patiently(ctx, "migrate clickhouse at "+s.cfg.Address, func() error {
 		return s.goose(ctx, func(p *goose.Provider) error {
