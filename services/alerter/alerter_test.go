@@ -136,8 +136,14 @@ func change(t *testing.T, line string) string {
 // start runs an alerter until stop.
 func start(t *testing.T, b *bus.Bus, cfg alerter.Config, out io.Writer) (stop func() error) {
 	t.Helper()
+	return startIn(t, b, cfg, out, t.TempDir())
+}
+
+// startIn runs an alerter that keeps what it knows in a folder, until stop.
+func startIn(t *testing.T, b *bus.Bus, cfg alerter.Config, out io.Writer, dir string) (stop func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	a := alerter.New(cfg, alerter.Deps{Bus: b, DataDir: t.TempDir(), Out: out, Metrics: prometheus.NewRegistry(), Log: quiet})
+	a := alerter.New(cfg, alerter.Deps{Bus: b, DataDir: dir, Out: out, Metrics: prometheus.NewRegistry(), Log: quiet})
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	var once sync.Once

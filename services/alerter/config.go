@@ -16,7 +16,7 @@ import (
 // Config is what a person sets.
 type Config struct {
 	Stdout             bool          `koanf:"stdout" doc:"Write each change of an incident to standard output as a JSON line."`
-	AlertmanagerConfig string        `koanf:"alertmanager_config" doc:"Path of an alertmanager.yml, as Alertmanager takes it; empty: the default configuration, which page fills."`
+	AlertmanagerConfig string        `koanf:"alertmanager_config" doc:"Path of an alertmanager.yml, as Alertmanager takes it, and again when it changes; empty: the default configuration, which page fills."`
 	Alertmanagers      []string      `koanf:"alertmanagers" doc:"Addresses (http://…) of the members of an Alertmanager cluster, all of which get every alert; empty: Alertmanager's engine in this process."`
 	Listen             string        `koanf:"listen" doc:"Address, host:port, of Alertmanager's API, for amtool; it asks for no password, so keep it on loopback; empty for none."`
 	PublicURL          string        `koanf:"public_url" doc:"Where people reach Outcry's pages: alerts link to it."`

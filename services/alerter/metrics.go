@@ -22,6 +22,7 @@ type metrics struct {
 	reconciled prometheus.Counter
 	notified   *prometheus.CounterVec
 	unlogged   prometheus.Counter
+	reloads    *prometheus.CounterVec
 	lag        prometheus.Gauge
 }
 
@@ -58,14 +59,18 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		unlogged: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "outcry_alerter_deliveries_unlogged_total", Help: "Deliveries that did not get into the delivery log in ClickHouse.",
 		}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "outcry_alerter_config_reloads_total", Help: "Changes of alerter.alertmanager_config by result: ok, or refused, after which the one before stays in force.",
+		}, []string{"result"}),
 	}
-	r.MustRegister(m.changes, m.attempts, m.seconds, m.pending, m.firing, m.posts, m.reconciled, m.notified, m.unlogged, m.lag)
+	r.MustRegister(m.reloads, m.changes, m.attempts, m.seconds, m.pending, m.firing, m.posts, m.reconciled, m.notified, m.unlogged, m.lag)
 	// From 0 on, so that the first one of a kind is an increase.
 	for _, o := range []string{outcomeDelivered, outcomeDuplicate, outcomeUnreadable, outcomeRefused, outcomeDisabled, outcomeGivenUp} {
 		m.changes.WithLabelValues(o)
 	}
 	for vec, results := range map[*prometheus.CounterVec][]string{
 		m.attempts: {"ok", "retry", "final"}, m.posts: {"ok", "failed"}, m.notified: {"ok", "retry", "refused"},
+		m.reloads: {"ok", "refused"},
 	} {
 		for _, r := range results {
 			vec.WithLabelValues(r)

@@ -30,16 +30,25 @@ const (
 	maxOpen      = 10_000  // incidents that are read from ClickHouse at once
 	forgetEvery  = time.Hour
 	askClickTime = 20 * time.Second
+	reloadEvery  = 2 * time.Second // after which a changed alertmanager.yml is seen
 )
 
 // pages keeps the alerts of all incidents. Safe for concurrent use once it has started.
 type pages struct {
-	to      pager
 	store   *store.Store // nil: nothing to reconcile with
 	log     *slog.Logger
 	metrics *metrics
 
+	// missed are the incidents that began while nobody was there to tell, until the start.
+	missed map[string]*outcryv1.Incident
+
+	// engine makes another Alertmanager of what stands in its file now; nil where alerts go to a cluster or there is no file.
+	engine  func() pager
+	watched engine.Config
+	version string // of the file that is in force, or was refused
+
 	mu      sync.Mutex
+	to      pager
 	tracker *alert.Tracker
 	journal *journal.Journal
 	stop    context.CancelFunc
@@ -51,7 +60,7 @@ func (a *Alerter) newPages() (*pages, error) {
 	if !a.cfg.Pages() {
 		return nil, nil
 	}
-	p := &pages{store: a.deps.Store, log: a.deps.Log, metrics: a.metrics, tracker: alert.NewTracker(a.writer())}
+	p := &pages{store: a.deps.Store, log: a.deps.Log, metrics: a.metrics, tracker: alert.NewTracker(a.writer()), missed: map[string]*outcryv1.Incident{}}
 	dir := filepath.Join(a.deps.DataDir, "alerter")
 	var err error
 	if p.journal, err = journal.Open(filepath.Join(dir, "alerts.log"), p.tracker.Restore); err != nil {
@@ -61,15 +70,86 @@ func (a *Alerter) newPages() (*pages, error) {
 		p.to = newCluster(a.cfg.Alertmanagers, a.cfg.ResendEvery, a.metrics, a.deps.Log)
 		return p, nil
 	}
-	p.to = engine.New(a.cfg.Engine(dir), engine.Deps{Metrics: a.deps.Metrics, Log: a.deps.Log.With("component", "alertmanager"), Sent: a.notified})
+	p.watched = a.cfg.Engine(dir)
+	p.engine = func() pager {
+		return engine.New(p.watched, engine.Deps{Metrics: a.deps.Metrics, Log: a.deps.Log.With("component", "alertmanager"), Sent: a.notified})
+	}
+	p.version = engine.Version(p.watched)
+	p.to = p.engine()
 	return p, nil
 }
 
-// learn takes an incident before the start: nobody is told yet.
-func (p *pages) learn(i *outcryv1.Incident) { p.tracker.Apply(i, time.Now()) }
+// reload puts a changed alertmanager.yml in force until ctx ends. One that is wrong is refused: the one before stays.
+func (p *pages) reload(ctx context.Context) error {
+	if p.engine == nil || p.watched.File == "" {
+		return nil
+	}
+	t := time.NewTicker(reloadEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		version := engine.Version(p.watched)
+		if version == p.version {
+			continue
+		}
+		p.version = version
+		if err := engine.Check(p.watched); err != nil {
+			p.metrics.reloads.WithLabelValues("refused").Inc()
+			p.log.Error("the changed alerter.alertmanager_config is wrong: the one before stays in force", "error", err)
+			continue
+		}
+		if err := p.restart(ctx); err != nil {
+			return fmt.Errorf("put the changed alerter.alertmanager_config in force: %w", err)
+		}
+		p.metrics.reloads.WithLabelValues("ok").Inc()
+		p.log.Info("the changed alerter.alertmanager_config is in force", "file", p.watched.File)
+	}
+}
+
+// restart begins anew as after a restart of the process: what was paged is in the notification log, so that nothing is paged again.
+func (p *pages) restart(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.to.Stop(); err != nil {
+		p.log.Warn("cannot end Alertmanager's engine cleanly", "error", err)
+	}
+	next := p.engine()
+	p.to = unstarted{} // Start ends what it has begun where it fails
+	if err := next.Start(ctx, p.tracker.All()...); err != nil {
+		return err
+	}
+	p.to = next
+	return nil
+}
+
+// unstarted tells nobody.
+type unstarted struct{}
+
+func (unstarted) Start(context.Context, ...alert.Alert) error { return nil }
+func (unstarted) Put(context.Context, ...alert.Alert) error {
+	return errors.New("Alertmanager's engine does not run")
+}
+func (unstarted) Stop() error { return nil }
+
+// learn takes an incident before the start: nobody is told yet. News came after whoever was here before had gone.
+func (p *pages) learn(i *outcryv1.Incident, news bool) {
+	_, missed := p.missed[i.GetId()]
+	if missed || news && p.tracker.Revision(i.GetId()) == 0 {
+		p.missed[i.GetId()] = i
+	}
+	p.tracker.Apply(i, time.Now())
+}
 
 // start begins to tell, with everything that is known.
 func (p *pages) start(ctx context.Context, every time.Duration, onTopic func(id string) bool) error {
+	for _, i := range p.missed {
+		p.tracker.Missed(i, time.Now())
+	}
+	p.missed = nil
 	p.tracker.Forget(time.Now())
 	if err := p.compact(); err != nil {
 		return err

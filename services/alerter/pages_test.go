@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +22,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/protobuf/proto"
 
 	"outcry.dev/pkg/bus"
 	"outcry.dev/pkg/embedded/broker"
@@ -524,102 +524,132 @@ func TestAStorm(t *testing.T) {
 	}
 }
 
-func benchMessage(b *testing.B, i *outcryv1.Incident) bus.Message {
-	b.Helper()
-	value, err := proto.Marshal(i)
-	if err != nil {
-		b.Fatal(err)
+// TestWhatWasMissedIsOnePage lets incidents begin and end while no alerter runs.
+func TestWhatWasMissedIsOnePage(t *testing.T) {
+	t.Parallel()
+	b := kafka(t)
+	r := pageReceiver(t, nil)
+	cfg := alerter.DefaultConfig()
+	cfg.Stdout, cfg.AlertmanagerConfig = false, alertmanagerYAML(t, r.URL, 100*time.Millisecond, time.Second)
+	dir := t.TempDir()
+	of := func(service string, revision int64, state outcryv1.Incident_State, over time.Time) bus.Message {
+		i := step(revision, state, outcryv1.Incident_SEVERITY_MAJOR)
+		i.Service, i.Id, i.ConfirmedAtUs = service, service+"-1", i.GetDetectedAtUs()
+		if !over.IsZero() {
+			i.ResolvedAtUs = over.UnixMicro()
+		}
+		return message(t, i)
 	}
-	return bus.Message{Partition: bus.AnyPartition, Key: []byte(i.GetId()), Value: value}
+	const confirmed, resolved, dismissed = outcryv1.Incident_STATE_CONFIRMED, outcryv1.Incident_STATE_RESOLVED, outcryv1.Incident_STATE_DISMISSED
+	now := time.Now()
+	paged := func(service string) func() bool {
+		return func() bool {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return len(r.each[service]) > 0
+		}
+	}
+
+	write(t, b, of("before-all", 1, resolved, now))
+	stop := startIn(t, b, cfg, io.Discard, dir) // it has never run: all of this is the past
+	write(t, b, of("present", 1, confirmed, time.Time{}))
+	eventually(t, "the present is paged", paged("present"))
+	eventually(t, "it is committed", func() bool { return committed(t, b) == 2 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, b, of("missed", 1, confirmed, time.Time{}), of("missed", 2, resolved, now), of("compacted", 5, resolved, now),
+		of("old", 1, resolved, now.Add(-48*time.Hour)), of("false", 1, confirmed, time.Time{}), of("false", 2, dismissed, time.Time{}))
+	for _, service := range []string{"first", "second"} { // the second start pages nothing again
+		stop = startIn(t, b, cfg, io.Discard, dir)
+		eventually(t, "what was missed is paged", func() bool { return paged("missed")() && paged("compacted")() })
+		write(t, b, of(service, 1, confirmed, time.Time{}))
+		eventually(t, "the next one is paged", paged(service))
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string][]string{}
+	for _, service := range []string{"present", "missed", "compacted", "first", "second"} {
+		want[service] = []string{"firing major"}
+	}
+	if !maps.EqualFunc(r.each, want, slices.Equal) {
+		t.Errorf("paged %v", r.each)
+	}
 }
 
-// BenchmarkIncidentToReceiver measures the way of an incident from the topic to the request at the receiver, beyond group_wait, at 20 incidents
-// a second.
-func BenchmarkIncidentToReceiver(b *testing.B) {
-	br, err := broker.Start(broker.Config{}, quiet)
-	if err != nil {
-		b.Fatal(err)
-	}
-	client := bus.New(bus.Config{Brokers: br.Addrs()}, quiet)
-	defer func() {
-		client.Close()
-		_ = br.Close()
-	}()
-	if err := client.EnsureTopics(b.Context(), topics.All(1)...); err != nil {
-		b.Fatal(err)
-	}
-	var mu sync.Mutex
-	arrived := map[string]time.Time{}
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		now := time.Now()
-		var got struct{ CommonLabels map[string]string }
-		if err := json.NewDecoder(r.Body).Decode(&got); err == nil {
-			mu.Lock()
-			defer mu.Unlock()
-			arrived[got.CommonLabels["service"]] = now
-		}
-	}))
-	defer server.Close()
-	const wait = 200 * time.Millisecond
-	file := filepath.Join(b.TempDir(), "alertmanager.yml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, "route: {receiver: page, group_by: [service], group_wait: %s}\nreceivers: [{name: page, webhook_configs: [{url: %q}]}]\n", wait, server.URL), 0o600); err != nil {
-		b.Fatal(err)
-	}
+// TestAChangedConfigurationIsTakenOn changes alertmanager.yml under a running alerter: to one that is wrong, and to another receiver.
+func TestAChangedConfigurationIsTakenOn(t *testing.T) {
+	t.Parallel()
+	b := kafka(t)
+	before, after := pageReceiver(t, nil), pageReceiver(t, nil)
 	cfg := alerter.DefaultConfig()
-	cfg.Stdout, cfg.AlertmanagerConfig = false, file
-	ctx, cancel := context.WithCancel(b.Context())
+	cfg.Stdout, cfg.AlertmanagerConfig = false, alertmanagerYAML(t, before.URL, 100*time.Millisecond, 300*time.Millisecond)
+	registry := prometheus.NewRegistry()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
-	a := alerter.New(cfg, alerter.Deps{Bus: client, DataDir: b.TempDir(), Out: io.Discard, Metrics: prometheus.NewRegistry(), Log: quiet})
+	a := alerter.New(cfg, alerter.Deps{Bus: b, DataDir: t.TempDir(), Out: io.Discard, Metrics: registry, Log: quiet})
 	go func() { ended <- a.Run(ctx) }()
 	defer func() {
 		cancel()
 		if err := <-ended; err != nil {
-			b.Error(err)
+			t.Error(err)
 		}
 	}()
-	p, err := client.Producer(b.Context(), topics.Incidents)
-	if err != nil {
-		b.Fatal(err)
-	}
-	send := func(service string) time.Time {
-		i := incident(service+"-20101222T1600", 1)
-		i.Service = service
-		if err := p.Write(b.Context(), benchMessage(b, i)); err != nil {
-			b.Fatal(err)
+	reloads := func(result string) float64 {
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
 		}
-		return time.Now()
-	}
-	have := func(service string) (time.Time, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		at, ok := arrived[service]
-		return at, ok
-	}
-	await := func(service string) time.Time {
-		for {
-			if at, ok := have(service); ok {
-				return at
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if f.GetName() == "outcry_alerter_config_reloads_total" && m.GetLabel()[0].GetValue() == result {
+					return m.GetCounter().GetValue()
+				}
 			}
-			time.Sleep(time.Millisecond)
+		}
+		return 0
+	}
+	change := func(text []byte) {
+		if err := os.WriteFile(cfg.AlertmanagerConfig, text, 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
-	send("warm")
-	await("warm")
-	sent := map[string]time.Time{}
-	n := 0
-	for b.Loop() {
-		service := fmt.Sprintf("service-%d", n)
-		n++
-		sent[service] = send(service)
-		time.Sleep(50 * time.Millisecond)
+	of := func(service string) bus.Message {
+		i := incident(service+"-1", 1)
+		i.Service = service
+		return message(t, i)
 	}
-	var took []time.Duration
-	for service, at := range sent {
-		took = append(took, await(service).Sub(at)-wait)
+	write(t, b, of("first"))
+	eventually(t, "it is paged", func() bool { return len(before.got()) == 1 })
+
+	change([]byte("route: {receiver: nobody}"))
+	eventually(t, "it is refused", func() bool { return reloads("refused") == 1 })
+	write(t, b, of("second"))
+	eventually(t, "the one before stays in force", func() bool { return len(before.got()) == 2 })
+
+	// A group that is the same to the notification log is not told again where only a time changes.
+	same, err := os.ReadFile(alertmanagerYAML(t, before.URL, 100*time.Millisecond, 200*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
 	}
-	slices.Sort(took)
-	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
-	b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "ms-max")
-	b.ReportMetric(0, "ns/op") // the pauses between incidents, which say nothing
+	change(same)
+	eventually(t, "another interval is taken on", func() bool { return reloads("ok") == 1 })
+	write(t, b, of("third"))
+	eventually(t, "it is paged", func() bool { return len(before.got()) >= 3 })
+	if got := before.got(); !slices.Equal(got, []string{"firing major", "firing major", "firing major"}) {
+		t.Errorf("paged %q", got)
+	}
+
+	other, err := os.ReadFile(alertmanagerYAML(t, after.URL, 100*time.Millisecond, 200*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(other)
+	eventually(t, "another receiver is taken on", func() bool { return reloads("ok") == 2 })
+	write(t, b, of("fourth"))
+	eventually(t, "it is paged there", func() bool { return len(after.got()) == 1 })
+	if got := before.got(); len(got) != 3 {
+		t.Errorf("paged %q", got)
+	}
 }

@@ -63,6 +63,7 @@ func (p *partition) run(ctx context.Context) error {
 			return err
 		}
 		g.Go(func() error { return p.follow(ctx, end) })
+		g.Go(func() error { return p.pages.reload(ctx) })
 	}
 	g.Go(func() error { return p.consume(ctx) })
 	err = g.Wait()
@@ -138,7 +139,7 @@ func (p *partition) remember(ctx context.Context) (end int64, err error) {
 			}
 			p.know(i.GetId())
 			if p.pages != nil {
-				p.pages.learn(i)
+				p.pages.learn(i, p.claim.Committed > 0 && m.Offset >= p.claim.Committed)
 			}
 		}
 	}

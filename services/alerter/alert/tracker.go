@@ -186,6 +186,34 @@ func (t *Tracker) Apply(i *outcryv1.Incident, now time.Time) []Alert {
 	return append(out, next)
 }
 
+// Missed is the annotation of an alert whose incident began and ended while nobody was told: when it was over.
+const Missed = "missed"
+
+// missedFor is how long such an alert fires, so that it is told, and then over: Alertmanager tells nobody of an end who has not heard of the beginning.
+const missedFor = 10 * time.Minute
+
+// missedWithin is how long after its end an incident is still news.
+const missedWithin = 24 * time.Hour
+
+// Missed returns the alert of an incident that began and ended while nobody was told, and takes the place of what is known of it. It returns
+// none where the incident has not ended by itself, or is no news any more.
+func (t *Tracker) Missed(i *outcryv1.Incident, now time.Time) []Alert {
+	over := time.UnixMicro(i.GetResolvedAtUs())
+	if i.GetState() != outcryv1.Incident_STATE_RESOLVED || now.Sub(over) > missedWithin {
+		return nil
+	}
+	e := t.first(i)
+	e.Revision, e.State, e.Severity, e.Root = i.GetRevision(), "suspected", i.GetSeverity().Name(), cmp.Or(i.GetRoot(), i.GetId())
+	if i.GetConfirmedAtUs() != 0 {
+		e.State = "confirmed"
+	}
+	now = now.UTC().Truncate(time.Millisecond)
+	e.Current = Alert{Labels: e.labels(), Annotations: t.w.annotations(i), StartsAt: now, EndsAt: now.Add(missedFor), GeneratorURL: t.w.generator(i)}
+	e.Current.Annotations[Missed] = "over since " + over.UTC().Format("15:04 UTC on 2 January 2006")
+	t.entries[e.ID] = e
+	return []Alert{e.Current}
+}
+
 // End ends the alert of an incident of which nothing is known any more.
 func (t *Tracker) End(id string, now time.Time) []Alert {
 	e := t.entries[id]

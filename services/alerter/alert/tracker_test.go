@@ -170,3 +170,40 @@ func FuzzPlain(f *testing.F) {
 		}
 	})
 }
+
+func TestMissed(t *testing.T) {
+	over := func(text string, at, confirmed time.Time) *outcryv1.Incident {
+		i := revision(t, text)
+		i.ResolvedAtUs = at.UnixMicro()
+		if !confirmed.IsZero() {
+			i.ConfirmedAtUs = confirmed.UnixMicro()
+		}
+		return i
+	}
+	for name, c := range map[string]struct {
+		i    *outcryv1.Incident
+		want string
+	}{
+		"over":            {over("3 resolved major", noon.Add(-time.Hour), noon.Add(-2*time.Hour)), "ended confirmed major"},
+		"never confirmed": {over("3 resolved minor", noon.Add(-time.Hour), time.Time{}), "ended suspected minor"},
+		"a consequence":   {over("3 resolved minor root=aws-1", noon.Add(-time.Hour), noon.Add(-2*time.Hour)), "ended confirmed minor of aws-1"},
+		"no news":         {over("3 resolved major", noon.Add(-25*time.Hour), noon.Add(-26*time.Hour)), ""},
+		"dismissed":       {over("3 dismissed major", noon.Add(-time.Hour), noon.Add(-2*time.Hour)), ""},
+		"open":            {revision(t, "3 confirmed major"), ""},
+	} {
+		tracker := alert.NewTracker(writer())
+		out := tracker.Missed(c.i, noon)
+		if got := told(out); got != c.want {
+			t.Errorf("%s: told %q, want %q", name, got, c.want)
+		}
+		if len(out) == 0 {
+			continue
+		}
+		if a := out[0]; !a.StartsAt.Equal(noon) || !a.EndsAt.After(noon.Add(time.Minute)) || a.Annotations[alert.Missed] != "over since 11:00 UTC on 2 January 2026" {
+			t.Errorf("%s: %+v", name, a)
+		}
+		if tracker.Revision(c.i.GetId()) != 3 || len(tracker.Apply(c.i, noon)) != 0 || len(tracker.Firing()) != 0 {
+			t.Errorf("%s: it is told again", name)
+		}
+	}
+}

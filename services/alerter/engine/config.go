@@ -2,12 +2,15 @@ package engine
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/template"
 	"time"
@@ -100,14 +103,34 @@ func nothing() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// Check says what is wrong with the configuration, its templates included.
+// Check says what is wrong with the configuration, its templates and receivers included.
 func Check(c Config) error {
 	cfg, err := load(c)
 	if err != nil {
 		return err
 	}
-	if _, err := loadTemplates(cfg, &url.URL{}); err != nil {
+	templates, err := loadTemplates(cfg, &url.URL{})
+	if err != nil {
 		return err
 	}
-	return nil
+	_, err = New(c, Deps{Log: nothing()}).receivers(cfg, templates)
+	return err
+}
+
+// Version returns something that is another one when the configuration's file, or a file of templates that it names, holds something else.
+func Version(c Config) string {
+	sum := sha256.New()
+	files := []string{c.File}
+	if cfg, err := load(c); err == nil {
+		for _, glob := range cfg.Templates {
+			found, _ := filepath.Glob(glob) // Check says what is wrong with it
+			files = append(files, found...)
+		}
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		fmt.Fprintln(sum, name, len(b), err)
+		sum.Write(b)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }

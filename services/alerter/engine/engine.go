@@ -123,7 +123,10 @@ func (e *Engine) Start(ctx context.Context, known ...alert.Alert) (err error) {
 	if err := e.openLogs(); err != nil {
 		return err
 	}
-	return e.run(ctx, cfg, templates, receivers, known)
+	if err := e.run(ctx, cfg, templates, receivers, known); err != nil {
+		return err
+	}
+	return e.metrics.publish()
 }
 
 func (e *Engine) listen(ctx context.Context) error {
@@ -308,7 +311,7 @@ func (e *Engine) owed(ctx context.Context, cfg *amconfig.Config, receivers map[s
 	root := dispatch.NewRoute(cfg.Route, nil)
 	var out []alert.Alert
 	for _, a := range known {
-		owed := a.EndsAt.IsZero()
+		owed := a.EndsAt.IsZero() || a.EndsAt.After(time.Now())
 		fires := converted(a)
 		fires.EndsAt = time.Time{}
 		for _, route := range root.Match(fires.Labels) {

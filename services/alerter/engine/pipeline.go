@@ -161,21 +161,38 @@ func settled(alerts []*amalert.Alert, now time.Time) bool {
 	return true
 }
 
-// leased is a registry whose collectors can be given back, so that an Engine can be started again.
+// leased is a registry whose collectors can be given back, so that an Engine can be started again. What is registered before publish is collected
+// from then on only: Alertmanager registers some of its metrics before what they read is there.
 type leased struct {
 	prometheus.Registerer
-	mu    sync.Mutex
-	given []prometheus.Collector
+	mu        sync.Mutex
+	published bool
+	given     []prometheus.Collector
 }
 
 // Register implements prometheus.Registerer.
 func (l *leased) Register(c prometheus.Collector) error {
-	if err := l.Registerer.Register(c); err != nil {
-		return err
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.published {
+		if err := l.Registerer.Register(c); err != nil {
+			return err
+		}
+	}
 	l.given = append(l.given, c)
+	return nil
+}
+
+func (l *leased) publish() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.published = true
+	for i, c := range l.given {
+		if err := l.Registerer.Register(c); err != nil {
+			l.given = l.given[:i]
+			return fmt.Errorf("metrics of alerts: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -191,8 +208,10 @@ func (l *leased) MustRegister(cs ...prometheus.Collector) {
 func (l *leased) giveBack() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, c := range l.given {
-		l.Unregister(c)
+	if l.published {
+		for _, c := range l.given {
+			l.Unregister(c)
+		}
 	}
-	l.given = nil
+	l.given, l.published = nil, false
 }

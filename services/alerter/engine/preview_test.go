@@ -67,10 +67,13 @@ func TestMessages(t *testing.T) {
 	resolved.EndsAt = time.Date(2010, 12, 22, 22, 41, 0, 0, time.UTC)
 	test := told(t, skype())
 	test.Labels["test"] = "true"
+	missed := told(t, skype())
+	missed.Annotations[alert.Missed] = "over since 22:41 UTC on 22 December 2010"
 	for name, c := range map[string]struct {
 		cfg engine.Config
 		a   alert.Alert
 	}{
+		"missed":    {normal, missed},
 		"default":   {normal, told(t, skype())},
 		"resolved":  {normal, resolved},
 		"suspected": {normal, told(t, suspected)},
