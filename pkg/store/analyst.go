@@ -47,7 +47,7 @@ func PublicViews() []string {
 
 // analystTables are what Analyst reads besides: incident_timeline among them, since it holds the names and notes of people.
 func analystTables() []string {
-	return []string{"incident_timeline", "source_silences", "catalog", "incident_events", "incidents", "mentions", "mentions_current", "service_minutes", "source_minutes", "spike_windows"}
+	return []string{"incident_timeline", "source_silences", "catalog", "incident_events", "incidents", "mentions", "mentions_current", "service_minutes", "service_minute_totals", "source_minutes", "spike_windows"}
 }
 
 // limits of one statement. They are the server's: a reader cannot change them.

@@ -194,7 +194,7 @@ func (s *Store) DataVersion(ctx context.Context) (string, error) {
 	var version uint64
 	err := s.ask(ctx, "read the version of the data", func(rows driver.Rows) error { return rows.Scan(&version) },
 		`SELECT cityHash64(arraySort(groupArray((table, name)))) FROM system.parts
-		WHERE active AND database = currentDatabase() AND table IN ('mentions', 'service_minutes', 'source_minutes', 'spike_windows', 'incidents', 'incident_events', 'catalog')`)
+		WHERE active AND database = currentDatabase() AND table IN ('mentions', 'service_minutes', 'service_minute_totals', 'source_minutes', 'spike_windows', 'incidents', 'incident_events', 'catalog')`)
 	return strconv.FormatUint(version, 36), err
 }
 

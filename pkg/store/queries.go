@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -16,8 +17,59 @@ import (
 // ErrUnavailable says that ClickHouse could not be reached or had no room for the moment: the same question may be answered later.
 var ErrUnavailable = errors.New("clickhouse is not available")
 
-// ask runs a query once. Somebody waits for the answer, so unlike query it does not try again.
+// ErrBusy says that as many questions wait for ClickHouse as may: who asks has to come again. It is an ErrUnavailable.
+var ErrBusy = fmt.Errorf("%w: too many questions wait for it", ErrUnavailable)
+
+const (
+	// maxQuestions is how many questions of readers ClickHouse has at once. More would not be answered sooner, but cost memory.
+	maxQuestions = 6
+	// maxWaiting is how many wait for their turn, and maxWait how long.
+	maxWaiting = 200
+	maxWait    = 5 * time.Second
+)
+
+// turnstile lets in as many as there is room for.
+type turnstile struct {
+	inside  chan struct{}
+	waiting atomic.Int32
+}
+
+// enter waits for room; whoever entered leaves.
+func (t *turnstile) enter(ctx context.Context) error {
+	select {
+	case t.inside <- struct{}{}:
+		return nil
+	default:
+	}
+	defer t.waiting.Add(-1)
+	if t.waiting.Add(1) > maxWaiting {
+		return ErrBusy
+	}
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	select {
+	case t.inside <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return ErrBusy
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t *turnstile) leave() { <-t.inside }
+
+// ask runs a query once. Somebody waits for the answer, so unlike query it does not try again, and does not crowd ClickHouse.
 func (s *Store) ask(ctx context.Context, what string, scan func(driver.Rows) error, query string, args ...any) error {
+	if err := s.questions.enter(ctx); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	defer s.questions.leave()
+	return s.askNow(ctx, what, scan, query, args...)
+}
+
+// askNow asks without waiting for a turn.
+func (s *Store) askNow(ctx context.Context, what string, scan func(driver.Rows) error, query string, args ...any) error {
 	err := s.queryOnce(ctx, scan, query, args...)
 	switch {
 	case err == nil:

@@ -51,6 +51,8 @@ type Store struct {
 	http *http.Client
 	log  *slog.Logger
 
+	questions turnstile // of readers who wait for an answer
+
 	functionsMu sync.Mutex
 	functions   map[string]bool // see pureFunctions
 	// insertErrors counts inserts that failed, those that were tried again included.
@@ -63,7 +65,7 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("clickhouse at %s: %w", cfg.Address, err)
 	}
-	return &Store{cfg: cfg, conn: conn, http: newHTTPClient(), log: log}, nil
+	return &Store{cfg: cfg, conn: conn, http: newHTTPClient(), log: log, questions: turnstile{inside: make(chan struct{}, maxQuestions)}}, nil
 }
 
 // Close closes the connections.

@@ -46,6 +46,7 @@ type API struct {
 	limits      limiter
 	changes     *changes
 	embeds      *shelf
+	days        *days
 	statements  chan struct{} // those that are being answered
 
 	started chan struct{} // closed once address or fault is known
@@ -55,7 +56,7 @@ type API struct {
 
 // New remembers.
 func New(cfg Config, deps Deps) *API {
-	a := &API{cfg: cfg, deps: deps, metrics: newMetrics(deps.Registry), changes: newChanges(), embeds: newShelf(), statements: make(chan struct{}, maxStatements),
+	a := &API{cfg: cfg, deps: deps, metrics: newMetrics(deps.Registry), changes: newChanges(), embeds: newShelf(), days: newDays(deps.Store, cfg.MinutesMB<<20), statements: make(chan struct{}, maxStatements),
 		limits: limiter{perSecond: cfg.RequestsPerSecond, buckets: map[string]*bucket{}}, started: make(chan struct{})}
 	a.handler = a.routes()
 	return a

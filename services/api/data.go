@@ -248,10 +248,7 @@ func (a *API) series(w http.ResponseWriter, r *http.Request, p *params) error {
 		return err
 	}
 	s := &stretch{Service: service, From: asked.from, To: asked.to, Step: asked.step}
-	if s.Points, err = a.deps.Store.Series(r.Context(), service.ID, s.From, s.To, s.Step); err != nil {
-		return err
-	}
-	if err := a.alarms(r.Context(), s); err != nil {
+	if err := a.count(r.Context(), s); err != nil {
 		return err
 	}
 	return a.writeJSON(w, r, newSeriesJSON(s))
@@ -675,11 +672,9 @@ func timeOrNil(t time.Time) *time.Time {
 }
 
 func (a *API) writeJSON(w http.ResponseWriter, r *http.Request, v any) error {
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
-		return fmt.Errorf("encode the answer: %w", err)
+	body, err := encode(v)
+	if err != nil {
+		return err
 	}
 	if strings.HasPrefix(r.URL.Path, "/v1/") && w.Header().Get("Link") == "" && r.Method == http.MethodGet {
 		if next := nextLink(r, v); next != "" {
@@ -688,8 +683,22 @@ func (a *API) writeJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "public, max-age=10")
-	tagged(w, r, body.Bytes())
+	tagged(w, r, body)
 	return nil
+}
+
+func encode(v any) ([]byte, error) {
+	if s, ok := v.(seriesJSON); ok {
+		body, err := s.appendJSON(make([]byte, 0, 500+200*len(s.Points)))
+		return append(body, '\n'), err
+	}
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode the answer: %w", err)
+	}
+	return body.Bytes(), nil
 }
 
 // nextLink is the address of the next page.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -142,9 +143,8 @@ func matches(r *http.Request, tag string) bool {
 
 // tagged writes a body with its ETag, or that the reader has it.
 func tagged(w http.ResponseWriter, r *http.Request, body []byte) {
-	h := fnv.New128a()
-	_, _ = h.Write(body) // a hash does not fail
-	tag := fmt.Sprintf(`"%x"`, h.Sum(nil))
+	h := sha256.Sum256(body) // processors have instructions for it: several times as fast as FNV
+	tag := fmt.Sprintf(`"%x"`, h[:16])
 	w.Header().Set("ETag", tag)
 	if matches(r, tag) {
 		w.WriteHeader(http.StatusNotModified)

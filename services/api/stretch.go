@@ -114,10 +114,7 @@ func (a *API) stretch(ctx context.Context, service *catalog.Service, r timeRange
 		return nil, err
 	}
 	s := &stretch{Service: service, From: r.from, To: r.to, Step: r.step}
-	if s.Points, err = a.deps.Store.Series(ctx, service.ID, r.from, r.to, r.step); err != nil {
-		return nil, err
-	}
-	if err := a.alarms(ctx, s); err != nil {
+	if err := a.count(ctx, s); err != nil {
 		return nil, err
 	}
 	filter := store.IncidentFilter{Services: []string{service.ID}, From: r.from, To: r.to, Limit: maxIncidents}
@@ -128,9 +125,15 @@ func (a *API) stretch(ctx context.Context, service *catalog.Service, r timeRange
 	return s, err
 }
 
-// alarms reads the stretches of time in alarm.
-func (a *API) alarms(ctx context.Context, s *stretch) error {
-	windows, err := a.deps.Store.Alarms(ctx, s.Service.ID, s.From, s.To)
+// count reads the steps of a stretch, and when it was in alarm. Minutes are kept in memory, a day at a time.
+func (a *API) count(ctx context.Context, s *stretch) error {
+	var windows []store.SpikeWindow
+	var err error
+	if s.Step == time.Minute {
+		s.Points, windows, err = a.days.minutes(ctx, s.Service.ID, s.From, s.To)
+	} else if s.Points, err = a.deps.Store.Series(ctx, s.Service.ID, s.From, s.To, s.Step); err == nil {
+		windows, err = a.deps.Store.Alarms(ctx, s.Service.ID, s.From, s.To)
+	}
 	s.Windows, s.Alarms = windows, alarmSpans(windows)
 	return err
 }

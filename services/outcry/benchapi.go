@@ -116,7 +116,7 @@ func (a *app) benchAPI(ctx context.Context, cmd *cli.Command) (err error) {
 	}
 	result := benchAPIResult{Services: services, Days: days, FillSeconds: time.Since(start).Seconds()}
 	registry := prometheus.NewRegistry()
-	server := api.New(api.Config{Listen: "127.0.0.1:0", PublicRead: true}, api.Deps{Store: s, Catalog: catalog, Registry: registry, Gatherer: registry, Log: log})
+	server := api.New(api.Config{Listen: "127.0.0.1:0", PublicRead: true, MinutesMB: api.DefaultConfig().MinutesMB}, api.Deps{Store: s, Catalog: catalog, Registry: registry, Gatherer: registry, Log: log})
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(running) }()
