@@ -77,6 +77,9 @@ func (c caller) name() string {
 	if c.key == nil {
 		return ""
 	}
+	if c.key.ID == "" {
+		return c.key.Name + " (signed in)"
+	}
 	return c.key.Name + " (key " + c.key.ID + ")"
 }
 
@@ -100,37 +103,45 @@ func (a *API) open(s scope) bool {
 // admit lets in those who may, at the rate that is theirs.
 func (a *API) admit(need scope, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := caller{address: a.addressOf(r)}
-		bucket := c.address
-		if secret, given := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); given {
-			key, err := a.keys.find(r.Context(), a.deps.Store, strings.TrimSpace(secret))
-			if err != nil {
-				a.deps.Log.Warn("cannot check a key", "error", err)
-				w.Header().Set("Retry-After", "5")
-				writeProblem(w, &problem{Status: http.StatusServiceUnavailable, Detail: "The key cannot be checked now. Try again in some seconds."})
-				return
-			}
-			if key == nil {
-				w.Header().Set("WWW-Authenticate", `Bearer realm="outcry"`)
-				writeProblem(w, &problem{Status: http.StatusUnauthorized, Detail: "The key is not known, or was revoked."})
-				return
-			}
-			c.key, bucket = key, "key "+key.ID
+		c, err := a.credentials(r)
+		if err != nil {
+			a.deps.Log.Warn("cannot check a key", "error", err)
+			w.Header().Set("Retry-After", "5")
+			writeProblem(w, &problem{Status: http.StatusServiceUnavailable, Detail: "The key cannot be checked now. Try again in some seconds."})
+			return
 		}
-		if !a.limits.take(w, bucket, c.key != nil) {
+		if c.key == nil && c.given && !c.browser {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="outcry"`)
+			writeProblem(w, &problem{Status: http.StatusUnauthorized, Detail: "The key is not known, or was revoked."})
+			return
+		}
+		if !a.limits.take(w, c.bucket, c.key != nil) {
 			writeProblem(w, &problem{Status: http.StatusTooManyRequests, Detail: "Too many requests. Wait as long as Retry-After says; with a key of your own you may ask more often."})
 			return
 		}
-		if !a.open(need) && !c.may(need) {
-			if c.key == nil {
+		if c.browser && c.key != nil {
+			if err := crossOrigin.Check(r); err != nil {
+				writeProblem(w, &problem{Status: http.StatusForbidden, Detail: "Another site sent this. Do it on a page of Outcry, or with a key in the header Authorization."})
+				return
+			}
+		}
+		if !a.open(need) {
+			w = &privateWriter{ResponseWriter: w}
+			switch {
+			case c.may(need):
+			case c.key == nil && wantsLogin(r):
+				redirect(w, loginAddress(r))
+				return
+			case c.key == nil:
 				w.Header().Set("WWW-Authenticate", `Bearer realm="outcry", scope="`+string(need)+`"`)
 				writeProblem(w, &problem{Status: http.StatusUnauthorized, Detail: fmt.Sprintf("This needs a key with the scope %s. Send it as Authorization: Bearer KEY.", need)})
 				return
+			default:
+				writeProblem(w, &problem{Status: http.StatusForbidden, Detail: fmt.Sprintf("This key does not have the scope %s.", need)})
+				return
 			}
-			writeProblem(w, &problem{Status: http.StatusForbidden, Detail: fmt.Sprintf("This key does not have the scope %s.", need)})
-			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c.caller)))
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/store"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
+	"outcry.dev/services/api/signin"
 )
 
 const (
@@ -44,6 +45,7 @@ type API struct {
 	dataVersion dataVersion
 	keys        keyring
 	limits      limiter
+	signin      *signin.Provider // nil where none is configured
 	changes     *changes
 	embeds      *shelf
 	days        *days
@@ -58,6 +60,9 @@ type API struct {
 func New(cfg Config, deps Deps) *API {
 	a := &API{cfg: cfg, deps: deps, metrics: newMetrics(deps.Registry), changes: newChanges(), embeds: newShelf(), days: newDays(deps.Store, cfg.MinutesMB<<20), statements: make(chan struct{}, maxStatements),
 		limits: limiter{perSecond: cfg.RequestsPerSecond, buckets: map[string]*bucket{}}, started: make(chan struct{})}
+	if cfg.OIDC.On() {
+		a.signin = signin.New(cfg.OIDC)
+	}
 	a.handler = a.routes()
 	return a
 }

@@ -7,16 +7,19 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"outcry.dev/services/api/signin"
 )
 
 // Config is what a person sets.
 type Config struct {
-	Listen            string  `koanf:"listen" doc:"Address on which pages and JSON are served, as host:port; port 0 takes a free one."`
-	PublicURL         string  `koanf:"public_url" doc:"Address under which readers reach it, such as https://outages.example; empty: as each request says. Embeds and citations carry it."`
-	PublicRead        bool    `koanf:"public_read" doc:"Whether everybody may read; otherwise pages and data need a key with the scope read, posts one with evidence."`
-	RequestsPerSecond float64 `koanf:"requests_per_second" doc:"Requests that an address may make, on average over some seconds; a key may make ten times as many; 0 for no limit."`
-	MinutesMB         int     `koanf:"minutes_mb" doc:"Memory, in MB, for series by the minute that were read, a day at a time: a day of a service is 5 to 40 kB. 0 keeps one day."`
-	BehindProxy       bool    `koanf:"behind_proxy" doc:"Whether the last entry of X-Forwarded-For is to be believed: only where a proxy of one's own always writes it."`
+	Listen            string        `koanf:"listen" doc:"Address on which pages and JSON are served, as host:port; port 0 takes a free one."`
+	PublicURL         string        `koanf:"public_url" doc:"Address under which readers reach it, such as https://outages.example; empty: as each request says. Embeds and citations carry it."`
+	PublicRead        bool          `koanf:"public_read" doc:"Whether everybody may read; otherwise pages and data need a key with the scope read, posts one with evidence; a browser is asked to sign in."`
+	OIDC              signin.Config `koanf:"oidc" doc:"Signing in to the pages."`
+	RequestsPerSecond float64       `koanf:"requests_per_second" doc:"Requests that an address may make, on average over some seconds; a key may make ten times as many; 0 for no limit."`
+	MinutesMB         int           `koanf:"minutes_mb" doc:"Memory, in MB, for series by the minute that were read, a day at a time: a day of a service is 5 to 40 kB. 0 keeps one day."`
+	BehindProxy       bool          `koanf:"behind_proxy" doc:"Whether the last entry of X-Forwarded-For is to be believed: only where a proxy of one's own always writes it."`
 }
 
 // DefaultConfig serves the own machine only.
@@ -26,7 +29,7 @@ func DefaultConfig() Config {
 
 // Validate reports everything that is wrong.
 func (c Config) Validate() error {
-	return errors.Join(c.validateListen(), c.validateRest())
+	return errors.Join(c.validateListen(), c.validateRest(), c.OIDC.Validate())
 }
 
 func (c Config) validateRest() error {

@@ -34,6 +34,14 @@ func (a *API) routes() http.Handler {
 	data("GET /assets/{name}", a.asset)
 	page("GET /services/{id}/embed", a.composer)
 	page("POST /services/{id}/embed", a.freezeOnPage)
+	signing := func(pattern string, f func(http.ResponseWriter, *http.Request) error) {
+		mux.Handle(pattern, a.metrics.observe(a.admit(scopeNone, a.answer(false, f, a.writeErrorPage))))
+	}
+	signing("GET /login", a.login)
+	signing("POST /login", a.enterKey)
+	signing("POST /logout", a.logout)
+	signing("GET /login/oidc", a.beginSignin)
+	signing("GET "+callbackPath, a.finishSignin)
 	reading := func(pattern string, f func(http.ResponseWriter, *http.Request) error) {
 		mux.Handle(pattern, a.metrics.observe(a.admit(scopeRead, a.answer(false, f, writeProblem))))
 	}
@@ -121,6 +129,10 @@ func (a *API) answer(long bool, f func(http.ResponseWriter, *http.Request) error
 		var p *problem
 		switch {
 		case errors.As(err, &p):
+		case errors.Is(err, store.ErrBusy): // metrics count them; a line each would add to the burden
+			a.deps.Log.Debug("cannot answer", "route", r.Pattern, "error", err)
+			p = &problem{Status: http.StatusServiceUnavailable, Detail: "Too many ask at once. Try again in some seconds."}
+			w.Header().Set("Retry-After", "5")
 		case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 			a.deps.Log.Warn("cannot answer", "route", r.Pattern, "error", err)
 			p = &problem{Status: http.StatusServiceUnavailable, Detail: "The database did not answer in time. Try again in some seconds."}
