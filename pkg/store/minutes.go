@@ -1,65 +1,149 @@
 package store
 
 import (
+	"bufio"
 	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// Minutes returns the minutes that begin in [from, to), without gaps and without what was ingested, as [Store.Series] has them, and the
-// windows in alarm, as [Store.Alarms] has them. It reads what the view service_series reads, in one short question.
-func (s *Store) Minutes(ctx context.Context, service string, from, to time.Time) ([]Point, []SpikeWindow, error) {
-	from, to = from.UTC().Truncate(time.Minute), to.UTC()
-	points := newMinutes(from, to)
-	if len(points) == 0 {
-		return nil, nil, nil
+// Stretch is a service between two times.
+type Stretch struct {
+	Service  string
+	From, To time.Time
+}
+
+// MinutesOf is a stretch by the minute.
+type MinutesOf struct {
+	// Points are the minutes that begin in it, without gaps and without what was ingested, as [Store.Series] has them.
+	Points []Point
+	// Alarms are the windows in alarm that overlap it, as [Store.Alarms] has them.
+	Alarms []SpikeWindow
+}
+
+// Minutes reads several stretches in one short question: most of what a small question costs ClickHouse is the asking. It reads what the view
+// service_series reads, and works out the bands as it does, so that not even the last digit differs.
+func (s *Store) Minutes(ctx context.Context, stretches ...Stretch) ([]MinutesOf, error) {
+	if len(stretches) == 0 {
+		return nil, nil
 	}
-	expected, versions := make([]Expectation, len(points)), make([]uint64, len(points))
-	alarming := false
-	// A row of spike_windows may have been superseded. Of the minutes the one with the highest version counts; where anything was ever in
-	// alarm, Alarms says what still is.
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_threads": 1}))
-	err := s.ask(ctx, "read the minutes of "+service, func(rows driver.Rows) error {
-		var seconds uint32
-		var at time.Time
-		var people, posts uint64
-		var alarm bool
-		var e Expectation
-		if err := rows.Scan(&seconds, &at, &people, &posts, &alarm, &e.Expected, &e.Lower, &e.Upper); err != nil {
-			return err
-		}
-		at = at.UTC()
-		if seconds == 0 {
-			p := &points[int(at.Sub(from)/time.Minute)]
-			p.People, p.Mentions = int(people), int(posts)
-			return nil
-		}
-		alarming = alarming || alarm
-		if seconds != 60 || at.Second() != 0 || at.After(from.Add(time.Duration(len(points))*time.Minute)) {
-			return nil
-		}
-		i, version := int(at.Sub(from)/time.Minute)-1, people
-		if points[i].Expected == nil || version >= versions[i] {
-			// The band is worked out as the view does, so that not even the last digit differs.
-			expected[i] = Expectation{e.Expected, max(0, e.Expected-math.Sqrt((e.Expected-e.Lower)*(e.Expected-e.Lower))),
-				e.Expected + math.Sqrt((e.Upper-e.Expected)*(e.Upper-e.Expected))}
-			points[i].Expected, versions[i] = &expected[i], version
-		}
-		return nil
-	}, `SELECT toUInt32(0) AS seconds, minute AS at, uniqExactMerge(people) AS a, uniqExactMerge(posts) AS b, false AS alarm, 0. AS expected, 0. AS lower, 0. AS upper
-		FROM service_minute_totals WHERE service = ? AND minute >= ? AND minute < ? GROUP BY minute
+	out := make([]MinutesOf, len(stretches))
+	of := map[string][]*minutesReader{}
+	params := map[string]string{}
+	var counts, windows []string
+	for i, x := range stretches {
+		r := &minutesReader{from: x.From.Unix() / 60 * 60, points: newMinutes(x.From.UTC().Truncate(time.Minute), x.To.UTC())}
+		r.expected, r.versions = make([]Expectation, len(r.points)), make([]uint64, len(r.points))
+		of[x.Service] = append(of[x.Service], r)
+		out[i].Points = r.points
+		n := strconv.Itoa(i)
+		params["s"+n] = x.Service
+		first, past := strconv.FormatInt(r.from, 10), strconv.FormatInt(r.from+60*int64(len(r.points)), 10)
+		counts = append(counts, "(service = {s"+n+":String} AND minute >= "+first+" AND minute < "+past+")")
+		windows = append(windows, "(service = {s"+n+":String} AND window_end > "+first+" AND window_end < "+past+" + 3600)")
+	}
+	if err := s.questions.enter(ctx); err != nil {
+		return nil, fmt.Errorf("read minutes: %w", err)
+	}
+	answer, err := s.stream(ctx, s.self(), "RowBinary", params, `SELECT toString(service), toUInt32(0), toUInt32(minute), uniqExactMerge(people), uniqExactMerge(posts), false, 0., 0., 0.
+		FROM service_minute_totals WHERE `+strings.Join(counts, " OR ")+` GROUP BY service, minute
 		UNION ALL
-		SELECT window_seconds, window_end, version, 0, alarm, expected, lower, upper
-		FROM spike_windows WHERE service = ? AND window_end > ? AND window_end < ? AND (alarm OR window_seconds = 60)`,
-		service, from, to, service, from, to.Add(time.Hour))
-	if err != nil || !alarming {
-		return points, nil, err
+		SELECT toString(service), window_seconds, toUInt32(window_end), version, 0, alarm, expected, lower, upper
+		FROM spike_windows WHERE (`+strings.Join(windows, " OR ")+`) AND (alarm OR window_seconds = 60)
+		SETTINGS max_threads = 1`)
+	if err == nil {
+		err = errors.Join(readMinutes(bufio.NewReaderSize(answer, 64<<10), of), answer.Close())
 	}
-	alarms, err := s.Alarms(ctx, service, from, to)
-	return points, alarms, err
+	s.questions.leave()
+	if err != nil {
+		return nil, fmt.Errorf("read minutes: %w", err)
+	}
+	for i, x := range stretches {
+		// A window in alarm may have been superseded since: Alarms says what still is.
+		if r := of[x.Service][0]; r.alarming {
+			if out[i].Alarms, err = s.Alarms(ctx, x.Service, x.From, x.To); err != nil {
+				return nil, err
+			}
+		}
+		of[x.Service] = of[x.Service][1:]
+	}
+	return out, nil
+}
+
+// minutesReader puts rows into their places.
+type minutesReader struct {
+	from     int64 // seconds since 1970
+	points   []Point
+	expected []Expectation
+	versions []uint64
+	alarming bool
+}
+
+// minutesRow is the length of a row without the name of the service.
+const minutesRow = 4 + 4 + 8 + 8 + 1 + 3*8
+
+// readMinutes reads rows as ClickHouse writes them: a name with its length before it, then numbers.
+func readMinutes(from *bufio.Reader, of map[string][]*minutesReader) error {
+	var row [minutesRow]byte
+	var name []byte
+	for {
+		length, err := binary.ReadUvarint(from)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil && length > 1000 {
+			err = fmt.Errorf("a name of %d bytes", length)
+		}
+		if err == nil {
+			name = slices.Grow(name[:0], int(length))[:length] //nolint:gosec // at most 1000
+			_, err = io.ReadFull(from, name)
+		}
+		if err == nil {
+			_, err = io.ReadFull(from, row[:])
+		}
+		if err != nil {
+			return fmt.Errorf("%w over HTTP: read rows: %w", ErrUnavailable, err)
+		}
+		number := binary.LittleEndian
+		float := func(at int) float64 { return math.Float64frombits(number.Uint64(row[at:])) }
+		seconds, at, a, b, alarm := number.Uint32(row[0:]), int64(number.Uint32(row[4:])), number.Uint64(row[8:]), number.Uint64(row[16:]), row[24] != 0
+		for _, r := range of[string(name)] {
+			if seconds == 0 {
+				r.count(at, int(a), int(b)) //nolint:gosec // numbers of people and posts
+			} else {
+				r.window(seconds, at, a, alarm, Expectation{float(25), float(33), float(41)})
+			}
+		}
+	}
+}
+
+func (r *minutesReader) count(at int64, people, mentions int) {
+	if i := (at - r.from) / 60; at >= r.from && i < int64(len(r.points)) {
+		r.points[i].People, r.points[i].Mentions = people, mentions
+	}
+}
+
+// window takes a window; of those of a minute the one with the highest version counts.
+func (r *minutesReader) window(seconds uint32, end int64, version uint64, alarm bool, e Expectation) {
+	past := r.from + 60*int64(len(r.points))
+	r.alarming = r.alarming || alarm && end > r.from && end-int64(seconds) < past
+	if seconds != 60 || end%60 != 0 || end <= r.from || end > past {
+		return
+	}
+	if i := (end-r.from)/60 - 1; r.points[i].Expected == nil || version >= r.versions[i] {
+		r.expected[i] = Expectation{e.Expected, max(0, e.Expected-math.Sqrt((e.Expected-e.Lower)*(e.Expected-e.Lower))),
+			e.Expected + math.Sqrt((e.Upper-e.Expected)*(e.Upper-e.Expected))}
+		r.points[i].Expected, r.versions[i] = &r.expected[i], version
+	}
 }
 
 // newMinutes are empty minutes that begin in [from, to).

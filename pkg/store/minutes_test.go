@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,8 +26,14 @@ func TestMinutesAreTheSeries(t *testing.T) {
 			must(t, err)
 			ingested, err := s.IngestedByMinute(ctx, r[0], r[1])
 			must(t, err)
-			got, alarms, err := s.Minutes(ctx, "skype", r[0], r[1])
+			// Beside others, which must not get into each other's way.
+			several, err := s.Minutes(ctx, store.Stretch{Service: "skype", From: from.Add(-time.Hour), To: from.Add(time.Hour)}, store.Stretch{Service: "skype", From: r[0], To: r[1]},
+				store.Stretch{Service: "viber", From: r[0], To: r[1]})
 			must(t, err)
+			if viber := several[2]; len(viber.Points) != len(want) || len(viber.Alarms) != 0 || slices.ContainsFunc(viber.Points, func(p store.Point) bool { return p.Mentions > 0 }) {
+				t.Errorf("of somebody else: %+v", viber)
+			}
+			got, alarms := several[1].Points, several[1].Alarms
 			for i := range got {
 				got[i].Ingested = ingested[i]
 			}

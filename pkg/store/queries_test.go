@@ -46,7 +46,7 @@ func run(m *testing.M) int {
 // open gives a store with a database of its own.
 func open(t *testing.T, database string) *store.Store {
 	t.Helper()
-	s, err := store.Open(store.Config{Address: server.Addr(), Username: server.User(), Password: server.Password(), Database: fresh(database)}, quiet)
+	s, err := store.Open(store.Config{Address: server.Addr(), HTTPAddress: server.HTTPAddr(), Username: server.User(), Password: server.Password(), Database: fresh(database)}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -108,15 +109,26 @@ func (s *Store) Migrate(ctx context.Context) (applied []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, migrateWithin)
 	defer cancel()
 	err = s.patiently(ctx, "migrate clickhouse at "+s.cfg.Address, func() error {
-		return s.goose(ctx, func(p *goose.Provider) error {
-			results, err := p.Up(ctx)
-			for _, r := range results {
-				applied = append(applied, r.Source.Path)
+		for tries := 1; ; tries++ {
+			err := s.goose(ctx, func(p *goose.Provider) error {
+				results, err := p.Up(ctx)
+				for _, r := range results {
+					applied = append(applied, r.Source.Path)
+				}
+				return err
+			})
+			if !another(err) || tries == 20 || sleep(ctx, firstWait) != nil {
+				return err
 			}
-			return err
-		})
+		}
 	})
 	return applied, err
+}
+
+// another tells that a migration met the same one of another process: a view is being replaced under its name. A migration can be repeated.
+func another(err error) bool {
+	var exception *clickhouse.Exception
+	return errors.As(err, &exception) && slices.Contains([]int32{57, 60, 517}, exception.Code) // is there, is not there, cannot be altered now
 }
 
 // Migrations returns all migrations in their order.

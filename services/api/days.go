@@ -4,7 +4,6 @@ import (
 	lru "container/list"
 	"context"
 	"encoding/binary"
-	"errors"
 	"math"
 	"slices"
 	"sync"
@@ -24,10 +23,13 @@ type days struct {
 	looked  time.Time
 	written written
 
-	mu    sync.Mutex
-	kept  map[dayKey]*keptDay
-	order *lru.List // of dayKey, the one used last in front
-	bytes int
+	reading chan struct{} // as many as read at once
+
+	mu      sync.Mutex
+	waiting []waitingDay // that nobody reads yet
+	kept    map[dayKey]*keptDay
+	order   *lru.List // of dayKey, the one used last in front
+	bytes   int
 }
 
 const (
@@ -35,6 +37,10 @@ const (
 	dayMinutes = 24 * 60
 	// perDay is what a day costs beside its bytes, about.
 	perDay = 300
+	// maxReading is how many questions for days are under way, and maxTogether how many days are in one: those that come while others are read are
+	// read together, since most of what a day costs ClickHouse is the asking.
+	maxReading  = 2
+	maxTogether = 16
 	// longestWindow is how far behind its beginning a window ends, at most.
 	longestWindow = time.Hour
 )
@@ -50,11 +56,12 @@ type keptDay struct {
 	packed  []byte
 	alarms  []store.SpikeWindow
 	err     error
+	counted bool // in bytes of all
 	element *lru.Element
 }
 
 func newDays(s *store.Store, limit int) *days {
-	return &days{store: s, limit: limit, kept: map[dayKey]*keptDay{}, order: lru.New()}
+	return &days{store: s, limit: limit, reading: make(chan struct{}, maxReading), kept: map[dayKey]*keptDay{}, order: lru.New()}
 }
 
 // minutes returns the minutes that begin in [from, to), which are whole, and the windows in alarm.
@@ -95,50 +102,78 @@ func (d *days) minutes(ctx context.Context, service string, from, to time.Time) 
 
 // get returns a day; those who ask at the same time read it once.
 func (d *days) get(ctx context.Context, key dayKey) (*keptDay, error) {
-	for {
-		d.mu.Lock()
-		k := d.kept[key]
-		if k == nil {
-			k = &keptDay{ready: make(chan struct{})}
-			k.element = d.order.PushFront(key)
-			d.kept[key] = k
-			d.mu.Unlock()
-			d.read(ctx, key, k)
-			return k, k.err
-		}
+	d.mu.Lock()
+	k := d.kept[key]
+	if k == nil {
+		k = &keptDay{ready: make(chan struct{}), element: d.order.PushFront(key)}
+		d.kept[key] = k
+		d.waiting = append(d.waiting, waitingDay{key, k})
+	} else {
 		d.order.MoveToFront(k.element)
-		d.mu.Unlock()
+	}
+	d.mu.Unlock()
+	for {
+		select { // what is there waits for nobody
+		case <-k.ready:
+			return k, k.err
+		default:
+		}
 		select {
 		case <-k.ready:
+			return k, k.err
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		case d.reading <- struct{}{}:
+			// For whoever waits, so it does not end when this one goes.
+			together, cancel := context.WithTimeout(context.WithoutCancel(ctx), questionTimeout)
+			d.read(together)
+			cancel()
+			<-d.reading
 		}
-		if k.err == nil {
-			return k, nil
-		}
-		if ctx.Err() != nil || !errors.Is(k.err, context.Canceled) && !errors.Is(k.err, context.DeadlineExceeded) {
-			return nil, k.err
-		}
-		// Whoever read it went away; it is nobody else's fault.
 	}
 }
 
-// read reads a day into its place. A day that was forgotten meanwhile is answered to those who wait, and not kept.
-func (d *days) read(ctx context.Context, key dayKey, k *keptDay) {
-	start := time.Unix(key.day*86400, 0).UTC()
-	if key.service == "" {
-		var counts []int
-		if counts, k.err = d.store.IngestedByMinute(ctx, start, start.Add(day)); k.err == nil {
-			k.packed = packCounts(counts)
+// waitingDay is a day that nobody reads yet.
+type waitingDay struct {
+	key dayKey
+	k   *keptDay
+}
+
+// read reads some of the days that are waited for.
+func (d *days) read(ctx context.Context) {
+	d.mu.Lock()
+	n := min(len(d.waiting), maxTogether)
+	some := slices.Clone(d.waiting[:n])
+	d.waiting = slices.Delete(d.waiting, 0, n)
+	d.mu.Unlock()
+	var stretches []store.Stretch
+	var of []*keptDay
+	for _, w := range some {
+		start := time.Unix(w.key.day*86400, 0).UTC()
+		if w.key.service != "" {
+			stretches, of = append(stretches, store.Stretch{Service: w.key.service, From: start, To: start.Add(day)}), append(of, w.k)
+			continue
 		}
-	} else {
-		var points []store.Point
-		if points, k.alarms, k.err = d.store.Minutes(ctx, key.service, start, start.Add(day)); k.err == nil {
-			k.packed = pack(points)
+		var counts []int
+		if counts, w.k.err = d.store.IngestedByMinute(ctx, start, start.Add(day)); w.k.err == nil {
+			w.k.packed = packCounts(counts)
+		}
+	}
+	minutes, err := d.store.Minutes(ctx, stretches...)
+	for i, k := range of {
+		if k.err = err; err == nil {
+			k.packed, k.alarms = pack(minutes[i].Points), minutes[i].Alarms
 		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	for _, w := range some {
+		d.keep(w.key, w.k)
+	}
+}
+
+// keep has a day that was read, or could not be, at hand for those who wait, and for later ones unless it was forgotten meanwhile; d.mu is held.
+func (d *days) keep(key dayKey, k *keptDay) {
 	defer close(k.ready)
 	if d.kept[key] != k {
 		return
@@ -147,6 +182,7 @@ func (d *days) read(ctx context.Context, key dayKey, k *keptDay) {
 		d.drop(key)
 		return
 	}
+	k.counted = true
 	d.bytes += k.size()
 	for d.bytes > d.limit && d.order.Len() > 1 {
 		oldest := d.order.Back()
@@ -164,7 +200,7 @@ func (k *keptDay) size() int {
 // drop forgets a day; d.mu is held.
 func (d *days) drop(key dayKey) {
 	k := d.kept[key]
-	if k.packed != nil {
+	if k.counted {
 		d.bytes -= k.size()
 	}
 	d.order.Remove(k.element)
