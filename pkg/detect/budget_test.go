@@ -146,6 +146,31 @@ func TestOutagesAreFoundSoon(t *testing.T) {
 	}
 }
 
+// What begins slowly, on the first day of listening, must not be taken for what is usual while it grows.
+func TestASlowOnsetIsFoundOnTheFirstDay(t *testing.T) {
+	for seed := range uint64(8) {
+		noise := &chance{rng: rand.New(rand.NewPCG(seed, 9)), mean: 0.002, drift: 0.2}
+		d := New(DefaultConfig())
+		d.Begin(noon)
+		start := noon.Add(11 * time.Hour)
+		if v := feed(d, noise, noon, start); v.Alarm {
+			t.Fatalf("alarm before the outage: %s", Explain(v, "it"))
+		}
+		found := false
+		for at := start.Add(Step); !found && at.Sub(start) <= 3*time.Hour+30*time.Minute; at = at.Add(Step) {
+			grown := at.Sub(start).Hours()
+			noise.mean = 0.002 + 0.15*grown*grown // 9, 36 and 81 people an hour after one, two and three hours
+			v := d.Step(noise.until(at), false)
+			if found = v.Alarm; found {
+				t.Logf("after %v: %s", at.Sub(start), Explain(v, "it"))
+			}
+		}
+		if !found {
+			t.Errorf("seed %d: never found", seed)
+		}
+	}
+}
+
 func TestNoHistoryIsAdmitted(t *testing.T) {
 	d := New(DefaultConfig())
 	c := &chance{rng: rand.New(rand.NewPCG(1, 1)), mean: 5}

@@ -39,7 +39,7 @@ var params = baseline.Params{
 	LevelHours:  5 * 24,
 	SeasonDays:  14,
 	SpreadHours: 28 * 24,
-	ClipSD:      4,
+	ClipSD:      2,
 	ShiftHours:  24,
 	QuietHours:  10 * 7 * 24,
 }
@@ -153,10 +153,10 @@ func (d *Detector) prepare(begin int64, scale float64) {
 	d.ready = ready{valid: true, quarter: begin, scale: scale}
 	for k, w := range Windows {
 		q := d.base.Predict(&params, k, begin+quarter/2-int64(w/time.Second)/2, scale)
-		least := max(float64(d.cfg.MinPeople), math.Ceil(d.base.BurstCount(k, aboveBursts)))
+		d.ready.clips[k] = d.base.Clip(&params, q)
+		least := max(float64(d.cfg.MinPeople), math.Ceil(d.base.BurstCount(k, aboveBursts, d.ready.clips[k])))
 		d.recent[k] = threshold(d.recent[k], q, w, least, d.cfg.FalseAlarmsPerMonth)
 		d.ready.windows[k] = q
-		d.ready.clips[k] = d.base.Clip(&params, q)
 		d.ready.verdicts[k] = WindowVerdict{
 			Window:         w,
 			Expected:       q.Mean,

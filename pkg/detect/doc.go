@@ -32,5 +32,8 @@
 // A detector that has just begun knows almost nothing, and says so: its expectation is wide, and only hundreds of people raise an alarm
 // in the first quarter of an hour. Begin tells it when listening began, so that silence counts as history.
 //
+// What lies more than two standard deviations above its expectation is learned as if it lay there, until it has done so for a day: a slow
+// onset would otherwise become what is usual while it grows, above all on the first day.
+//
 // The quarter of an hour in which an incident opens is not learned, nor is anything until it is over.
 package detect

@@ -78,8 +78,13 @@ func (b *Baseline) Rank(window int, n float64) float64 {
 	return (math.Log1p(n) - p.usual()) / p.shrunk(commonBlocks, commonDeviation)
 }
 
-// BurstCount is the inverse of Burst: the count that lies so many standard deviations above the usual peak.
-func (b *Baseline) BurstCount(window int, deviations float64) float64 {
+// BurstCount is the inverse of Burst: the count that lies so many standard deviations above the usual peak. Before the first day and a half
+// is over, what an outage under way has brought is among the highest so far; that counts up to a most only, or it would hide a slow onset.
+func (b *Baseline) BurstCount(window int, deviations, most float64) float64 {
 	p := &b.peaks[window]
-	return math.Expm1(p.usual() + float64(deviations*p.deviation()))
+	usual := p.usual()
+	if p.Blocks == 0 {
+		usual = min(usual, math.Log1p(most))
+	}
+	return math.Expm1(usual + float64(deviations*p.deviation()))
 }
