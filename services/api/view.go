@@ -326,8 +326,28 @@ func (a *API) lineCharts(ctx context.Context, v view, first *stretch) ([]chart.C
 		}
 		return c
 	}
-	var charts []chart.Chart
 	together := blank(namesOf(v.services))
+	if v.by == "" && !v.rate { // one question for all
+		var ids []string
+		for _, s := range v.services {
+			ids = append(ids, s.ID)
+		}
+		people, err := a.deps.Store.Recent(ctx, ids, first.From, first.To, first.Step)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range v.services {
+			of := people[s.ID] // nil where nobody complains
+			together.Lines = append(together.Lines, chart.Line{Name: s.Name, Values: values(first.Points, false, func(i int) int {
+				if i >= len(of) {
+					return 0
+				}
+				return of[i]
+			})})
+		}
+		return []chart.Chart{together}, nil
+	}
+	var charts []chart.Chart
 	for _, s := range v.services {
 		points := first.Points
 		if s != first.Service {
