@@ -292,7 +292,7 @@ func TestSilentIsNotQuiet(t *testing.T) {
 		heading, banner string
 	}{
 		{"heard", clock(12, 0), false, "ok", "ok", "ok", "All quiet", ""},
-		{"one silent", clock(12, 0), true, "ok", "unknown", "ok", "All quiet", "bluesky"},
+		{"one silent", clock(12, 0), true, "ok", "unknown", "ok", "Quiet where anything is heard", "bluesky"},
 		{"all silent since an hour", time.Now().Add(-time.Hour).Truncate(time.Minute), false, "unknown", "unknown", "unknown", "Nothing can be said", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
