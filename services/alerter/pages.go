@@ -131,7 +131,7 @@ type unstarted struct{}
 
 func (unstarted) Start(context.Context, ...alert.Alert) error { return nil }
 func (unstarted) Put(context.Context, ...alert.Alert) error {
-	return errors.New("Alertmanager's engine does not run")
+	return errors.New("the engine of Alertmanager does not run")
 }
 func (unstarted) Stop() error { return nil }
 
