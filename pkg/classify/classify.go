@@ -156,6 +156,7 @@ func (c *Classifier) decide(s *session, j *judgement, t feature.Target) {
 	if l := outcryv1.Label(j.label + 1); l == outcryv1.Label_LABEL_COMPLAINT || l == outcryv1.Label_LABEL_OTHER {
 		return
 	}
+	v = s.doc.Cues(t)
 	var symptoms [symptomCount]float32
 	c.model.symptoms.Logits(v.Index, v.Value, symptoms[:])
 	j.symptom = outcryv1.Symptom(best(symptoms[:]) + 1)

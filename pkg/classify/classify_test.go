@@ -39,6 +39,7 @@ func TestClassify(t *testing.T) {
 		{"can't watch Netflix, Comcast is out again", "netflix:other comcast:outage"},
 		{"my internet is down", "internet:outage"},
 		{"@comcastcares still nothing here", "comcast:outage"},
+		{"@SpotifyCares same here, still not working", "spotify:outage"},
 		{"just updated my spotify playlist, love it", "spotify:other"},
 		{"skype is back!", "skype:recovered"},
 		{"comcast charged me twice this month, robbery", "comcast:complaint"},
@@ -71,10 +72,11 @@ func TestOfficial(t *testing.T) {
 }
 
 func TestMentionsSayWhere(t *testing.T) {
-	text := "ugh, Skype won't let me sign in"
-	got := classifier().Classify(&classify.Input{Text: text}, nil)
-	if len(got) != 1 || text[got[0].Start:got[0].End] != "Skype" || got[0].Symptom != outcryv1.Symptom_SYMPTOM_LOGIN {
-		t.Errorf("%+v, want one mention of Skype with symptom login", got)
+	for _, text := range []string{"ugh, Skype won't let me sign in", "Skype is down, cannot sign in"} {
+		got := classifier().Classify(&classify.Input{Text: text}, nil)
+		if len(got) != 1 || text[got[0].Start:got[0].End] != "Skype" || got[0].Symptom != outcryv1.Symptom_SYMPTOM_LOGIN {
+			t.Errorf("%+v, want one mention of Skype with symptom login", got)
+		}
 	}
 }
 
@@ -83,6 +85,7 @@ type written struct {
 	Text     string            `json:"text"`
 	Label    string            `json:"label"`
 	Service  string            `json:"service"`
+	Symptom  string            `json:"symptom"`
 	Mentions map[string]string `json:"mentions"`
 	Official bool              `json:"official"`
 }
@@ -97,6 +100,9 @@ func writtenPosts(t *testing.T, name string) []written {
 	var posts []written
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), "//") {
+			continue
+		}
 		var p written
 		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -157,6 +163,32 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
+// TestSymptoms demands that what a post says fails beats what usually fails of such a service.
+func TestSymptoms(t *testing.T) {
+	posts := writtenPosts(t, "testdata/symptoms.jsonl")
+	var right, all float64
+	for _, p := range posts {
+		for _, m := range classifier().Classify(&classify.Input{Text: p.Text}, nil) {
+			if m.Service != p.Service {
+				continue
+			}
+			all++
+			if m.Symptom.Name() == p.Symptom {
+				right++
+			} else {
+				t.Logf("%s %q, want %q: %s", m.Label.Name(), m.Symptom.Name(), p.Symptom, p.Text)
+			}
+		}
+	}
+	if all < 40 {
+		t.Errorf("%v services found as named, want 40", all)
+	}
+	t.Logf("%.0f of %.0f right", right, all)
+	if right < 0.8*all {
+		t.Errorf("%.0f of %.0f right, want 0.8 of them", right, all)
+	}
+}
+
 // TestTrainedAndTestedApart keeps the posts for testing out of those for training.
 func TestTrainedAndTestedApart(t *testing.T) {
 	trained := map[uint64]string{}
@@ -170,7 +202,7 @@ func TestTrainedAndTestedApart(t *testing.T) {
 		t.Errorf("%d posts to train on", len(trained))
 	}
 	files, _ = filepath.Glob("testdata/posts/*.jsonl")
-	for _, name := range files {
+	for _, name := range append(files, "testdata/symptoms.jsonl") {
 		for _, p := range writtenPosts(t, name) {
 			if copied, ok := trained[classify.Fingerprint(p.Text)]; ok {
 				t.Errorf("%s: %q is trained on as %q", name, p.Text, copied)

@@ -14,7 +14,8 @@ import (
 // example is a post seen from one service.
 type example struct {
 	linear.Example
-	symptom  int // class, or -1
+	symptom  int            // class, or -1
+	cues     feature.Vector // from which the symptom is told, where there is one
 	post     *post
 	service  int  // or -1 where the post names none
 	operator bool // an account of the operator wrote the post
@@ -59,6 +60,11 @@ func (m *maker) examples(p *post) []example {
 		e := example{post: p, service: service, chosen: chosen, operator: p.Official || m.doc.ByOperator(), symptom: int(outcryv1.ParseSymptom(symptom)) - 1}
 		e.Index = append([]uint32(nil), v.Index...)
 		e.Value = append([]float32(nil), v.Value...)
+		if e.symptom >= 0 {
+			v = m.doc.Cues(t)
+			e.cues.Index = append([]uint32(nil), v.Index...)
+			e.cues.Value = append([]float32(nil), v.Value...)
+		}
 		e.Class = int(l) - 1
 		e.Weight = weight * originWeight[p.origin]
 		if second := outcryv1.ParseLabel(p.Second); chosen && label == p.Label && second != outcryv1.Label_LABEL_UNSPECIFIED {

@@ -25,6 +25,7 @@ func defaultOptions() options {
 	base := linear.Options{Features: 1 << feature.Bits, Epochs: 20, Rate: 0.3, L2: 2e-5, Seed: 20101222, Dropout: 0.5}
 	o := options{label: base, symptom: base, folds: 10}
 	o.label.Classes, o.symptom.Classes = labelCount, symptomCount
+	o.symptom.L2 = 2e-4 // a tenth of the examples, and three times the classes
 	return o
 }
 
@@ -124,6 +125,7 @@ func bySymptom(all []example) []linear.Example {
 	for i := range all {
 		if all[i].symptom >= 0 {
 			e := all[i].Example
+			e.Index, e.Value = all[i].cues.Index, all[i].cues.Value
 			e.Class = all[i].symptom
 			list = append(list, e)
 		}

@@ -178,7 +178,7 @@ func reportSymptoms(w io.Writer, all []example, o options) {
 		m := fitSymptoms(train, o)
 		logits := make([]float32, symptomCount)
 		for _, e := range held {
-			m.Logits(e.Index, e.Value, logits)
+			m.Logits(e.cues.Index, e.cues.Value, logits)
 			best := 0
 			for c, v := range logits {
 				if v > logits[best] {

@@ -43,18 +43,20 @@ const (
 	famEnds
 	famWordClause
 	famCross
+	famCue // of symptoms; its weight is the feature's value
 	families
 )
 
 var familyWeight = [families]float32{
 	famWord: 1, famPair: 0.9, famTriple: 0.7, famSkip: 0.5, famChar: 0.35, famConcept: 1, famConceptPair: 1, famConceptTriple: 0.8,
 	famNear: 0.7, famClause: 1, famFlag: 1, famCategory: 0.8, famNegated: 1.2, famEnds: 0.8, famWordClause: 0.7, famCross: 0.4,
+	famCue: 0.6,
 }
 
 var familyNames = [families]string{
 	famWord: "word", famPair: "words", famTriple: "words", famSkip: "words apart", famChar: "letters", famConcept: "concept",
 	famConceptPair: "concepts", famConceptTriple: "concepts", famNear: "near", famClause: "same clause", famFlag: "form",
-	famCategory: "kind of service", famNegated: "negated", famEnds: "begins or ends", famWordClause: "word by clause", famCross: "together",
+	famCategory: "kind of service", famNegated: "negated", famEnds: "begins or ends", famWordClause: "word by clause", famCross: "together", famCue: "symptom",
 }
 
 const (
@@ -178,6 +180,31 @@ func (d *Document) Features(t Target) Vector {
 		scale := float32(1 / math.Sqrt(float64(sum)))
 		for i := range d.weight {
 			d.weight[i] *= scale
+		}
+	}
+	return Vector{Index: d.hashes, Value: d.weight, Notes: d.notes}
+}
+
+// Cues lengthens the vector that Features last gave by what tells one symptom from another: the concepts, alone, by clause and under a
+// negation, with values that do not shrink in long posts. What a post says so outweighs what is usual for the kind of service.
+// t must be that of Features; the vector is valid until the next call.
+func (d *Document) Cues(t Target) Vector {
+	negated := -10 // where the last negation stood
+	for i := range d.tokens {
+		c := d.conceptOf(i, t)
+		if c <= conceptOther {
+			continue
+		}
+		name := words.names[c]
+		d.emit(famCue, uint64(c), func() string { return name })
+		if t.Ordinal >= 0 {
+			same := d.clauses[d.tokens[i].clause%maxTokens]
+			d.emit(famCue, join(boolHash(same), uint64(c)), func() string { return name + clauseNote(same) })
+		}
+		if c == conceptNeg || c == conceptCant {
+			negated = i
+		} else if i-negated <= 4 {
+			d.emit(famCue, join(uint64(c), 77), func() string { return "not " + name })
 		}
 	}
 	return Vector{Index: d.hashes, Value: d.weight, Notes: d.notes}
