@@ -130,7 +130,7 @@ func (o *ownership) store(ctx context.Context, all bool) error {
 	for _, l := range o.mine {
 		l.status.Stored(*l.stored.Load())
 		n := l.status.Snapshot(now)
-		if !all && !renew && n.Cursor == l.told.Cursor && n.State == l.told.State && n.LastError == l.told.LastError {
+		if !all && !renew && n.Cursor == l.told.Cursor && n.State == l.told.State && n.LastError == l.told.LastError && n.Note == l.told.Note {
 			continue
 		}
 		l.told = n

@@ -88,7 +88,7 @@ func state(name string, n source.Snapshot, owner string, now time.Time) *outcryv
 	clean := func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 	return &outcryv1.SourceState{Source: clean(name), Cursor: clean(n.Cursor), State: string(n.State), SinceUs: micros(n.Since), Peer: clean(n.Peer),
 		LastEventUs: micros(n.LastEvent), EventTimeUs: micros(n.EventTime), Posts: n.Posts, Deletes: n.Deletes, Unreadable: n.Unreadable, Rate: n.Rate,
-		LastError: clean(n.LastError), LastErrorUs: micros(n.LastErrorAt), Reconnects: n.Reconnects, Gaps: n.Gaps, LastGap: clean(n.LastGap),
+		LastError: clean(n.LastError), LastErrorUs: micros(n.LastErrorAt), Reconnects: n.Reconnects, Gaps: n.Gaps, LastGap: clean(n.LastGap), Note: clean(n.Note),
 		Owner: owner, WrittenUs: micros(now)}
 }
 

@@ -77,6 +77,7 @@ type sourceLine struct {
 	Reconnects int64      `json:"reconnects"`
 	Gaps       int64      `json:"gaps"`
 	LastGap    string     `json:"last_gap,omitempty"`
+	Note       string     `json:"note,omitempty"`
 	Owner      string     `json:"owner,omitempty"`
 	Told       *time.Time `json:"told_at,omitempty"`
 }
@@ -116,7 +117,15 @@ func (a *app) sources(ctx context.Context, cfg Config, asJSON bool) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%.1f\t%d\t%s\t%s\t%s\n", l.Source, state, lag, l.Rate, l.Posts, last, cmp.Or(l.Cursor, "-"), cmp.Or(l.LastError, "-"))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, l := range lines {
+		if l.Note != "" {
+			fmt.Fprintf(a.stdout, "\n%s: %s\n", l.Source, l.Note)
+		}
+	}
+	return nil
 }
 
 // configuredSources are those that a live ingest would run.
@@ -189,7 +198,7 @@ func sourceLines(configured []source.Source, states []*outcryv1.SourceState, now
 func sourceLineOf(s *outcryv1.SourceState, now time.Time) sourceLine {
 	l := sourceLine{Source: s.GetSource(), State: s.GetState(), Since: timeOf(s.GetSinceUs()), Peer: s.GetPeer(), Rate: s.GetRate(), Posts: s.GetPosts(),
 		Deletes: s.GetDeletes(), Unreadable: s.GetUnreadable(), LastEvent: timeOf(s.GetLastEventUs()), Cursor: s.GetCursor(), LastError: s.GetLastError(),
-		LastErrAt: timeOf(s.GetLastErrorUs()), Reconnects: s.GetReconnects(), Gaps: s.GetGaps(), LastGap: s.GetLastGap(), Owner: s.GetOwner(),
+		LastErrAt: timeOf(s.GetLastErrorUs()), Reconnects: s.GetReconnects(), Gaps: s.GetGaps(), LastGap: s.GetLastGap(), Note: s.GetNote(), Owner: s.GetOwner(),
 		Told: timeOf(s.GetWrittenUs())}
 	if s.GetEventTimeUs() != 0 {
 		lag := max(0, float64(s.GetLastEventUs()-s.GetEventTimeUs())/1e6)

@@ -51,7 +51,9 @@ type SourceState struct {
 	// Host and process that runs it.
 	Owner string `protobuf:"bytes,17,opt,name=owner,proto3" json:"owner,omitempty"`
 	// When this was written. Older than a minute: nobody runs it.
-	WrittenUs     int64 `protobuf:"varint,18,opt,name=written_us,json=writtenUs,proto3" json:"written_us,omitempty"`
+	WrittenUs int64 `protobuf:"varint,18,opt,name=written_us,json=writtenUs,proto3" json:"written_us,omitempty"`
+	// What else the source has to say of itself, such as what it costs.
+	Note          string `protobuf:"bytes,60,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -212,11 +214,18 @@ func (x *SourceState) GetWrittenUs() int64 {
 	return 0
 }
 
+func (x *SourceState) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
 var File_outcry_v1_source_proto protoreflect.FileDescriptor
 
 const file_outcry_v1_source_proto_rawDesc = "" +
 	"\n" +
-	"\x16outcry/v1/source.proto\x12\toutcry.v1\"\xf5\x03\n" +
+	"\x16outcry/v1/source.proto\x12\toutcry.v1\"\x89\x04\n" +
 	"\vSourceState\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x14\n" +
@@ -242,7 +251,8 @@ const file_outcry_v1_source_proto_rawDesc = "" +
 	"\blast_gap\x18\x10 \x01(\tR\alastGap\x12\x14\n" +
 	"\x05owner\x18\x11 \x01(\tR\x05owner\x12\x1d\n" +
 	"\n" +
-	"written_us\x18\x12 \x01(\x03R\twrittenUsB'Z%outcry.dev/schemas/outcry/v1;outcryv1b\x06proto3"
+	"written_us\x18\x12 \x01(\x03R\twrittenUs\x12\x12\n" +
+	"\x04note\x18< \x01(\tR\x04noteB'Z%outcry.dev/schemas/outcry/v1;outcryv1b\x06proto3"
 
 var (
 	file_outcry_v1_source_proto_rawDescOnce sync.Once

@@ -16,9 +16,13 @@ import (
 // Text returns plain text: valid UTF-8 in Unicode NFC, lines of single spaces, at most one empty line in a row, nothing at the ends, no control
 // characters, at most post.MaxTextBytes bytes (cut between characters).
 func Text(s string) string {
-	if plain(s) {
+	if isNormal(s) {
 		return s
 	}
+	return normalized(s)
+}
+
+func normalized(s string) string {
 	// Before NFC, which can be several times as long as what it comes from; what it makes of three bytes is never below one.
 	if len(s) > 4*post.MaxTextBytes {
 		s = s[:4*post.MaxTextBytes]
@@ -52,20 +56,37 @@ func Text(s string) string {
 	return cut(norm.NFC.String(b.String()), post.MaxTextBytes)
 }
 
-// plain says that a text is surely in the normal form: printable ASCII with single spaces, as most are.
-func plain(s string) bool {
+// isNormal says that a text surely is in the normal form, as most are.
+func isNormal(s string) bool {
 	if len(s) > post.MaxTextBytes {
 		return false
 	}
-	before := byte(' ')
-	for i := range len(s) {
-		c := s[i]
-		if c < ' ' || c >= 0x7f || c == ' ' && before == ' ' {
+	lines, space, ascii := 2, false, true // of the white space before the next character; nothing stands before a beginning
+	for i, r := range s {
+		switch {
+		case r == ' ':
+			if space || lines > 0 {
+				return false
+			}
+			space = true
+			continue
+		case r == '\n':
+			if space || lines == 2 {
+				return false
+			}
+			lines++
+			continue
+		case r < ' ' || r == 0x7f:
 			return false
+		case r >= utf8.RuneSelf:
+			ascii = false
+			if unicode.IsSpace(r) || unicode.IsControl(r) || r == '\uFEFF' || r == '\u2028' || r == '\u2029' || r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") {
+				return false
+			}
 		}
-		before = c
+		lines, space = 0, false
 	}
-	return s == "" || before != ' '
+	return s == "" || !space && lines == 0 && (ascii || norm.NFC.IsNormalString(s))
 }
 
 // cut shortens a text to a number of bytes, between characters, without white space at the new end.
@@ -111,6 +132,37 @@ func Links(text string, links []Link) string {
 	}
 	b.WriteString(text[at:])
 	return b.String()
+}
+
+// Expand puts a whole address in the place of the short one that stands for it in a text, wherever it stands by itself. What is no address changes nothing.
+func Expand(text, short, whole string) string {
+	if whole = URL(whole); whole == "" || len(short) < len("http://x") || short == whole {
+		return text
+	}
+	var b strings.Builder
+	for {
+		i := strings.Index(text, short)
+		if i < 0 {
+			b.WriteString(text)
+			return b.String()
+		}
+		end := i + len(short)
+		b.WriteString(text[:i])
+		if next, _ := utf8.DecodeRuneInString(text[end:]); end < len(text) && (unicode.IsLetter(next) || unicode.IsDigit(next)) {
+			b.WriteString(short) // the beginning of another address
+		} else {
+			b.WriteString(whole)
+		}
+		text = text[end:]
+		if b.Len() > 4*post.MaxTextBytes {
+			return b.String() + text
+		}
+	}
+}
+
+// Post brings the fields of a post into the normal form. Ids stay as they are: what names a post must be the same everywhere.
+func Post(p *post.Post) {
+	p.Text, p.Lang, p.Place, p.URL, p.CreatedAt = Text(p.Text), Lang(p.Lang), Field(p.Place), URL(p.URL), p.CreatedAt.UTC()
 }
 
 // Oldest is how old a claimed time may be.

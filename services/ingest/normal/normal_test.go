@@ -2,6 +2,7 @@ package normal
 
 import (
 	"html"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,25 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+func TestExpand(t *testing.T) {
+	for _, tt := range []struct{ text, short, whole, want string }{
+		{"see https://t.co/ab, and https://t.co/ab!", "https://t.co/ab", "https://example.org/a", "see https://example.org/a, and https://example.org/a!"},
+		{"see https://t.co/abc and https://t.co/ab", "https://t.co/ab", "https://example.org/a", "see https://t.co/abc and https://example.org/a"},
+		{"see https://t.co/ab", "https://t.co/ab", "javascript:x", "see https://t.co/ab"},
+		{"see https://t.co/ab", "", "https://example.org/a", "see https://t.co/ab"},
+		{"see https://t.co/ab", "e", "https://example.org/a", "see https://t.co/ab"},
+		{"", "https://t.co/ab", "https://example.org/a", ""},
+	} {
+		if got := Expand(tt.text, tt.short, tt.whole); got != tt.want {
+			t.Errorf("%q, %q to %q: %q, want %q", tt.text, tt.short, tt.whole, got, tt.want)
+		}
+	}
+	bomb := Expand(strings.Repeat("http://x ", 5000), "http://x", "https://example.org/"+strings.Repeat("x", 4000))
+	if len(bomb) > 200_000 {
+		t.Errorf("a text of 45,000 bytes became one of %d", len(bomb))
+	}
+}
+
 func TestTime(t *testing.T) {
 	received := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct{ claimed, want time.Time }{
@@ -122,11 +142,17 @@ func FuzzNormal(f *testing.F) {
 			switch {
 			case len(got) > post.MaxTextBytes, !utf8.ValidString(got), !norm.NFC.IsNormalString(got):
 				t.Errorf("%s(%q) is %q: too long, not UTF-8 or not NFC", name, s, got)
-			case Text(got) != got:
-				t.Errorf("%s(%q) is %q, whose normal form is %q", name, s, got, Text(got))
+			case normalized(got) != got:
+				t.Errorf("%s(%q) is %q, whose normal form is %q", name, s, got, normalized(got))
 			case strings.ContainsFunc(got, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }):
 				t.Errorf("%s(%q) is %q, with control characters", name, s, got)
 			}
+		}
+		if isNormal(s) && normalized(s) != s {
+			t.Errorf("%q is taken for its normal form, which is %q", s, normalized(s))
+		}
+		if got := Text(Expand(s, "https://t.co/x", "https://example.org/"+strconv.Itoa(from))); normalized(got) != got {
+			t.Errorf("%q expands to %q", s, got)
 		}
 		if text := Text(s); len(text) < post.MaxTextBytes/8 && HTML(html.EscapeString(text)) != text {
 			t.Errorf("%q came back as %q", text, HTML(html.EscapeString(text)))

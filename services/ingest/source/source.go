@@ -7,6 +7,7 @@ import (
 
 	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/post"
+	"outcry.dev/services/ingest/normal"
 )
 
 // Kind says what an Event tells.
@@ -102,9 +103,9 @@ type Prober interface {
 	Probe(ctx context.Context) (string, error)
 }
 
-// Post returns the event of a post, or of its fault where it is not valid or lies in the future of now.
+// Post returns the event of a post in its normal form, or of its fault where it is not valid or lies in the future of now. Every post of every source
+// comes this way.
 func Post(p post.Post, revision int64, now time.Time, origin string, position int64, raw []byte) Event {
-	p.Normalize()
 	if err := p.Validate(); err != nil {
 		return Event{Kind: Unreadable, Fault: &Fault{Origin: origin, Position: position, Reason: oneLine(err), Raw: raw}}
 	}
@@ -113,6 +114,7 @@ func Post(p post.Post, revision int64, now time.Time, origin string, position in
 		return Event{Kind: Unreadable, Fault: &Fault{Origin: origin, Position: position,
 			Reason: "field \"created_at\" lies in the future: " + p.CreatedAt.Format(time.RFC3339), Raw: raw}}
 	}
+	normal.Post(&p)
 	return Event{Kind: Upsert, Post: p, Revision: revision}
 }
 

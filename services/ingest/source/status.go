@@ -51,6 +51,8 @@ type Snapshot struct {
 	// Gaps are stretches that were missed and cannot be had any more. LastGap says which the last one was.
 	Gaps    int64
 	LastGap string
+	// Note is what else a connector has to say of itself, such as what it costs.
+	Note string
 	// Cursor is the last one that is stored.
 	Cursor string
 }
@@ -71,6 +73,11 @@ func (s *Status) Connected(peer string) {
 // Gap says that events between two cursors, times or ids were missed and cannot be had any more: a look-back that was too short, a limit.
 func (s *Status) Gap(what string) {
 	s.change(func(n *Snapshot) { n.Gaps++; n.LastGap = what })
+}
+
+// Note says what else there is to know, in a line: it stands until the next one.
+func (s *Status) Note(what string) {
+	s.change(func(n *Snapshot) { n.Note = what })
 }
 
 // Begun says that a connection is being made.

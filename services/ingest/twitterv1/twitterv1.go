@@ -13,6 +13,7 @@ import (
 	"github.com/dghubble/go-twitter/twitter" //nolint:staticcheck // archived, like the API whose archives it describes
 
 	"outcry.dev/pkg/post"
+	"outcry.dev/services/ingest/normal"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -96,14 +97,11 @@ func toPost(m *message) (post.Post, error) {
 		Source:         SourceName,
 		ID:             idOf(t.IDStr, t.ID),
 		Author:         t.User.ScreenName,
-		Text:           html.UnescapeString(textOf(t)),
+		Text:           normal.Text(html.UnescapeString(textOf(t))),
 		CreatedAt:      at.UTC(),
-		Lang:           t.Lang,
+		Lang:           normal.Lang(t.Lang),
 		ReplyTo:        idOf(t.InReplyToStatusIDStr, t.InReplyToStatusID),
 		AuthorVerified: t.User.Verified,
-	}
-	if p.Lang == "und" {
-		p.Lang = ""
 	}
 	if p.Author == "" {
 		p.Author = idOf(t.User.IDStr, t.User.ID)
@@ -115,20 +113,26 @@ func toPost(m *message) (post.Post, error) {
 		p.RepostOf = idOf(t.RetweetedStatus.IDStr, t.RetweetedStatus.ID)
 	}
 	if t.Place != nil {
-		p.Place = t.Place.FullName
+		p.Place = normal.Field(t.Place.FullName)
 	}
 	return p, nil
 }
 
-// textOf prefers the whole text over the 140 characters that old clients were shown.
+// textOf prefers the whole text over the 140 characters that old clients were shown, with its links whole.
 func textOf(t *twitter.Tweet) string {
+	text, links := t.Text, t.Entities
 	switch {
 	case t.ExtendedTweet != nil && t.ExtendedTweet.FullText != "":
-		return t.ExtendedTweet.FullText
+		text, links = t.ExtendedTweet.FullText, t.ExtendedTweet.Entities
 	case t.FullText != "":
-		return t.FullText
+		text = t.FullText
 	}
-	return t.Text
+	if links != nil {
+		for _, u := range links.Urls[:min(len(links.Urls), 100)] {
+			text = normal.Expand(text, u.URL, u.ExpandedURL)
+		}
+	}
+	return text
 }
 
 func idOf(s string, n int64) string {

@@ -48,6 +48,8 @@ func TestPosts(t *testing.T) {
 		{"text of the extended mode", `{` + tweet + `,"full_text":"hi"}`, base},
 		{"extended tweet of the stream", `{` + tweet + `,"truncated":true,"text":"h…","extended_tweet":{"full_text":"hi","display_text_range":[0,2]}}`, base},
 		{"entities in the text", `{` + tweet + `,"text":"a &lt;b&gt; &amp; c"}`, with(func(p *post.Post) { p.Text = "a <b> & c" })},
+		{"whole links, plain text", `{` + tweet + `,"text":" see  https://t.co/ab\u0000","entities":{"urls":[{"url":"https://t.co/ab","expanded_url":"https://example.org/a","indices":[5,20]},{"url":"https://t.co/ab","expanded_url":null}]}}`,
+			with(func(p *post.Post) { p.Text = "see https://example.org/a" })},
 		{"milliseconds of the stream", `{` + tweet + `,"text":"hi","timestamp_ms":"1293034859657"}`, with(func(p *post.Post) { p.CreatedAt = p.CreatedAt.Add(657 * time.Millisecond) })},
 		{"reply", `{` + tweet + `,"text":"hi","in_reply_to_status_id":6,"in_reply_to_status_id_str":"6"}`, with(func(p *post.Post) { p.ReplyTo = "6" })},
 		{"retweet", `{` + tweet + `,"text":"hi","retweeted_status":{"id_str":"5","text":"x","user":{"screen_name":"bob"}}}`, with(func(p *post.Post) { p.RepostOf = "5" })},

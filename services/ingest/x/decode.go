@@ -20,7 +20,23 @@ type reference struct {
 }
 
 type note struct {
-	Text string `json:"text"`
+	Text     string   `json:"text"`
+	Entities entities `json:"entities"`
+}
+
+// entities say which addresses the short ones in a text stand for.
+type entities struct {
+	URLs []struct {
+		URL      string `json:"url"`
+		Expanded string `json:"expanded_url"`
+	} `json:"urls"`
+}
+
+func (e *entities) expand(text string) string {
+	for _, u := range e.URLs[:min(len(e.URLs), 100)] {
+		text = normal.Expand(text, u.URL, u.Expanded)
+	}
+	return text
 }
 
 // message is a line of the stream. Each field can be absent, and has one of two spellings.
@@ -37,6 +53,7 @@ type message struct {
 		PostEdits  []string    `json:"edit_history_post_ids"`
 		NoteTweet  *note       `json:"note_tweet"`
 		NotePost   *note       `json:"note_post"`
+		Entities   entities    `json:"entities"`
 		Geo        struct {
 			PlaceID string `json:"place_id"`
 		} `json:"geo"`
@@ -69,10 +86,10 @@ func decode(raw []byte, received time.Time) (p post.Post, edited []string, m *me
 	if d.ID == "" || len(d.ID) > 100 {
 		return p, nil, m, errors.New("a post without an id")
 	}
-	p = post.Post{Source: SourceName, ID: d.ID, Author: d.AuthorID, Text: d.Text, CreatedAt: normal.Time(d.CreatedAt, received), Lang: normal.Lang(d.Lang)}
+	p = post.Post{Source: SourceName, ID: d.ID, Author: d.AuthorID, Text: d.Entities.expand(d.Text), CreatedAt: normal.Time(d.CreatedAt, received), Lang: normal.Lang(d.Lang)}
 	for _, n := range []*note{d.NoteTweet, d.NotePost} {
 		if n != nil && n.Text != "" {
-			p.Text = n.Text
+			p.Text = n.Entities.expand(n.Text)
 		}
 	}
 	p.Text = normal.Text(html.UnescapeString(p.Text))

@@ -8,7 +8,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"outcry.dev/pkg/post"
 	"outcry.dev/services/ingest/polite"
@@ -30,7 +33,14 @@ type Source struct {
 	rules  []string
 	client *http.Client
 	seen   *recent.Map[struct{}]
-	spent  *spending // nil before the first run
+
+	mu      sync.Mutex // guards what follows, and keeps events and their cursors in order
+	spent   *spending  // nil before the first run
+	volumes []int64    // posts a day by rule, and one more; 0 where it was not asked for
+	next    int        // the rule that is asked for next
+	heard   []heard    // for batch compliance, the oldest first
+	// complied is when a compliance job was made last, or the process began.
+	complied time.Time
 }
 
 // spending is the cursor: what was paid for in a month.
@@ -39,6 +49,8 @@ type spending struct {
 	Posts int64  `json:"posts"`
 	// Alive is when something came last, be it only what keeps the connection alive.
 	Alive time.Time `json:"alive,omitzero"`
+	// Counted is when the counts endpoint was asked last.
+	Counted time.Time `json:"counted,omitzero"`
 }
 
 func (s *spending) cursor() string {
@@ -82,48 +94,75 @@ func (s *Source) Probe(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s; the first rule matches %d posts a day, which cost $%.2f", found, perDay, float64(perDay)*s.cfg.PostCost), nil
 }
 
-// volume asks how many posts a query matched in the last day. It costs as much as a post.
-func (s *Source) volume(ctx context.Context, query string) (int64, error) {
-	var a struct {
-		Data []struct {
-			Tweets int64 `json:"tweet_count"`
-			Posts  int64 `json:"post_count"`
-		} `json:"data"`
-	}
-	q := url.Values{"query": {query}, "granularity": {"hour"}, "start_time": {time.Now().Add(-24 * time.Hour).UTC().Format(time.RFC3339)}}
-	err := s.call(ctx, http.MethodGet, "/2/tweets/counts/recent?"+q.Encode(), nil, &a)
-	n := int64(0)
-	for _, d := range a.Data {
-		n += max(d.Tweets, d.Posts)
-	}
-	return n, err
-}
-
 // load takes over the cursor once: what the process remembers is more.
 func (s *Source) load(cursor string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.spent != nil {
 		return
 	}
-	s.spent = &spending{}
+	s.spent, s.complied = &spending{}, time.Now()
 	if cursor != "" && json.Unmarshal([]byte(cursor), s.spent) == nil && s.spent.Posts >= 0 {
 		s.spent.Posts += margin
+	}
+	if s.spent.Counted.After(time.Now()) {
+		s.spent.Counted = time.Time{}
 	}
 }
 
 // Run reconciles the rules, and reads the stream.
 func (s *Source) Run(ctx context.Context, in *source.Session) error {
 	s.load(in.Cursor)
-	if err := s.afford(time.Now()); err != nil {
-		return err
-	}
 	// The margin is spent even where nothing comes, so that crashing again and again cannot overspend.
-	if err := in.Emit(source.Event{Kind: source.Mark, Cursor: s.spent.cursor()}); err != nil {
+	if err := s.pay(in, 0); err != nil {
 		return err
 	}
 	if err := s.reconcile(ctx); err != nil {
 		return ended(ctx, err)
 	}
-	return ended(ctx, s.read(ctx, in))
+	g, beside := errgroup.WithContext(ctx)
+	if s.cfg.CountsEvery > 0 && s.cfg.PostCost > 0 {
+		g.Go(func() error {
+			return s.every(beside, s.cfg.CountsEvery, &s.spent.Counted, func() error { return s.estimate(beside, in) })
+		})
+	}
+	if s.cfg.ComplianceEvery > 0 {
+		g.Go(func() error {
+			return s.every(beside, s.cfg.ComplianceEvery, &s.complied, func() error { return s.comply(beside, in) })
+		})
+	}
+	g.Go(func() error { return s.read(beside, in) })
+	return ended(ctx, g.Wait())
+}
+
+// every does something again and again until it fails or ctx ends; last is when it was done, whatever connections were made since.
+func (s *Source) every(ctx context.Context, d time.Duration, last *time.Time, do func() error) error {
+	for {
+		s.mu.Lock()
+		wait := time.Until(last.Add(d))
+		s.mu.Unlock()
+		if err := polite.Sleep(ctx, max(0, wait)); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		*last = time.Now().UTC()
+		s.mu.Unlock()
+		if err := do(); err != nil {
+			return err
+		}
+	}
+}
+
+// pay counts what costs as much as so many posts, and stores it. Its error says that nothing is left.
+func (s *Source) pay(in *source.Session, posts int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if err := s.afford(now); err != nil {
+		return err
+	}
+	s.spent.Posts += posts
+	return in.Emit(source.Event{Kind: source.Mark, Cursor: s.spent.cursor()})
 }
 
 func ended(ctx context.Context, err error) error {
@@ -133,7 +172,7 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// afford returns an error where the limit is reached.
+// afford returns an error where the limit is reached. With mu held.
 func (s *Source) afford(now time.Time) error {
 	if s.left(now) > margin {
 		return nil
@@ -145,7 +184,7 @@ func (s *Source) afford(now time.Time) error {
 func (s *Source) read(ctx context.Context, in *source.Session) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	q := url.Values{"tweet.fields": {"created_at,lang,author_id,referenced_tweets,edit_history_tweet_ids,note_tweet,geo"}, "expansions": {"author_id,geo.place_id"},
+	q := url.Values{"tweet.fields": {"created_at,lang,author_id,referenced_tweets,edit_history_tweet_ids,note_tweet,geo,entities"}, "expansions": {"author_id,geo.place_id"},
 		"user.fields": {"username,verified"}, "place.fields": {"full_name"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/2/tweets/search/stream?"+q.Encode(), nil)
 	if err != nil {
@@ -163,31 +202,41 @@ func (s *Source) read(ctx context.Context, in *source.Session) error {
 	body := polite.Body(resp.Body, s.cfg.IdleTimeout)
 	defer func() { _ = body.Close() }()
 	in.Status.Connected(s.base)
-	if last := s.spent.Alive; !last.IsZero() && time.Since(last) > time.Minute {
+	s.mu.Lock()
+	last := s.spent.Alive
+	s.mu.Unlock()
+	if !last.IsZero() && time.Since(last) > time.Minute {
 		in.Status.Gap("since " + last.Format(time.RFC3339) + ": the stream does not go back")
 	}
 	lines := polite.NewLines(body, maxLine)
 	for {
 		line, err := lines.Next()
-		var long *polite.LongLineError
-		switch {
-		case errors.As(err, &long):
-			s.spent.Posts++
-			err = s.unreadable(in, long.Error(), long.Begin)
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return errors.New("the server ended the stream")
-		case err != nil:
-			return fmt.Errorf("read: %w", err)
-		case len(line) > 0:
-			err = s.take(line, in)
-		case time.Since(s.spent.Alive) > 10*time.Second: // an empty line keeps the connection alive
-			s.spent.Alive = time.Now().UTC()
-			err = in.Emit(source.Event{Kind: source.Mark, Cursor: s.spent.cursor()})
-		}
-		if err != nil {
+		if err := s.line(line, err, in); err != nil {
 			return err
 		}
 	}
+}
+
+// line works through what came, or did not.
+func (s *Source) line(line []byte, err error, in *source.Session) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var long *polite.LongLineError
+	switch {
+	case errors.As(err, &long):
+		s.spent.Posts++
+		err = s.unreadable(in, long.Error(), long.Begin)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the server ended the stream")
+	case err != nil:
+		return fmt.Errorf("read: %w", err)
+	case len(line) > 0:
+		err = s.take(line, in)
+	case time.Since(s.spent.Alive) > 10*time.Second: // an empty line keeps the connection alive
+		s.spent.Alive = time.Now().UTC()
+		err = in.Emit(source.Event{Kind: source.Mark, Cursor: s.spent.cursor()})
+	}
+	return err
 }
 
 func (s *Source) unreadable(in *source.Session, reason string, raw []byte) error {
@@ -228,6 +277,9 @@ func (s *Source) take(line []byte, in *source.Session) error {
 	}
 	e := source.Post(p, 0, now, s.base, 0, line)
 	e.Cursor = s.spent.cursor()
+	if e.Kind == source.Upsert {
+		s.remember(p.ID, now)
+	}
 	if err := in.Emit(e); err != nil {
 		return err
 	}

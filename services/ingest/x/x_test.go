@@ -1,9 +1,11 @@
 package x
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -43,6 +45,8 @@ type server struct {
 	refuse  string // of a rule that holds it
 	stream  http.HandlerFunc
 	streams int
+	beside  http.HandlerFunc // what else is asked for
+	counts  []string         // queries
 }
 
 func newServer(t *testing.T) *server {
@@ -53,12 +57,15 @@ func newServer(t *testing.T) *server {
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Authorization") != "Bearer "+token || r.Header.Get("User-Agent") != polite.UserAgent {
+	if elsewhere := strings.HasPrefix(r.URL.Path, "/files/"); elsewhere == (r.Header.Get("Authorization") == "Bearer "+token) || r.Header.Get("User-Agent") != polite.UserAgent {
 		s.t.Errorf("%s has the header %v", r.URL, r.Header)
 	}
 	s.mu.Lock()
 	switch {
+	case s.beside != nil && (strings.HasPrefix(r.URL.Path, "/files/") || strings.HasPrefix(r.URL.Path, "/2/compliance/")):
+		s.beside(w, r)
 	case r.URL.Path == "/2/tweets/counts/recent":
+		s.counts = append(s.counts, r.URL.Query().Get("query"))
 		fmt.Fprint(w, `{"data":[{"tweet_count":30},{"post_count":12}]}`)
 	case r.URL.Path == "/2/tweets/search/stream/rules" && r.Method == http.MethodGet:
 		_ = json.NewEncoder(w).Encode(map[string]any{"data": s.rules})
@@ -109,7 +116,7 @@ func (s *server) change(w http.ResponseWriter, r *http.Request) {
 func (s *server) source(change func(*Config)) *Source {
 	s.t.Helper()
 	c := DefaultConfig()
-	c.Enabled, c.URL, c.Token, c.SpendLimit = true, s.URL, token, 10
+	c.Enabled, c.URL, c.Token, c.SpendLimit, c.CountsEvery, c.ComplianceEvery = true, s.URL, token, 10, 0, 0
 	if change != nil {
 		change(&c)
 	}
@@ -160,10 +167,10 @@ func tweet(id, text string) string {
 func TestStream(t *testing.T) {
 	s := newServer(t)
 	s.stream = lines("", tweet("1", "skype is down &amp; out"), "", tweet("1", "skype is down &amp; out"),
-		`{"data":{"id":"2","text":"short…","author_id":"8","note_post":{"text":"the whole text"},"referenced_posts":[{"type":"replied_to","id":"1"}],"edit_history_post_ids":["0","2"]},"errors":[{"title":"Not Found Error"}]}`,
+		`{"data":{"id":"2","text":"short…","author_id":"8","note_post":{"text":"the whole text https://t.co/a","entities":{"urls":[{"url":"https://t.co/a","expanded_url":"https://example.org/a"}]}},"referenced_posts":[{"type":"replied_to","id":"1"}],"edit_history_post_ids":["0","2"]},"errors":[{"title":"Not Found Error"}]}`,
 		`{"data":{"id":"3"}}`, "rubbish", `{"hello":"world"}`, `{"data":{"id":"4","text":"`+strings.Repeat("x", maxLine)+`"}}`, tweet("5", "fine"))
 	told, cursor, _, err := run(t, s.source(nil), "")
-	want := []string{"1 by ann: skype is down & out", "delete 0", "2 by 8: the whole text", "unreadable", "unreadable", "unreadable", "5 by ann: fine"}
+	want := []string{"1 by ann: skype is down & out", "delete 0", "2 by 8: the whole text https://example.org/a", "unreadable", "unreadable", "unreadable", "5 by ann: fine"}
 	if diff := cmp.Diff(want, told); diff != "" || err == nil || !strings.Contains(err.Error(), "ended the stream") {
 		t.Errorf("%v\n%s", err, diff)
 	}
@@ -371,6 +378,196 @@ func TestWaits(t *testing.T) {
 	}
 }
 
+// holding streams some lines and then keeps the connection alive.
+func holding(all ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		lines(all...)(w, r)
+		for {
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(20 * time.Millisecond):
+				fmt.Fprint(w, "\r\n")
+			}
+		}
+	}
+}
+
+// listening runs a source until something has come true.
+func listening(t *testing.T, s *Source, cursor string, done func(told []string, status source.Snapshot) bool) (told []string, last string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	st := new(source.Status)
+	var mu sync.Mutex
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.Run(ctx, &source.Session{Cursor: cursor, Status: st, Emit: func(e source.Event) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if e.Cursor != "" {
+				last = e.Cursor
+			}
+			switch e.Kind {
+			case source.Upsert:
+				told = append(told, e.Post.ID)
+			case source.Delete:
+				told = append(told, "delete "+e.Post.ID)
+			}
+			return nil
+		}})
+	}()
+	for {
+		mu.Lock()
+		over := done(told, st.Snapshot(time.Now()))
+		mu.Unlock()
+		if over || ctx.Err() != nil {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Errorf("the run ended with %v", err)
+			}
+			if !over {
+				t.Errorf("waited in vain; %q were told, note is %q", told, st.Snapshot(time.Now()).Note)
+			}
+			return told, last
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// The counts endpoint is asked rule after rule, for money that is counted, and says what it will cost; making the connection again asks nothing.
+func TestCounts(t *testing.T) {
+	s := newServer(t)
+	s.stream = holding()
+	src := s.source(func(c *Config) { c.CountsEvery, c.SpendLimit = time.Hour, 1 })
+	note := func(want string) func([]string, source.Snapshot) bool {
+		return func(_ []string, n source.Snapshot) bool { return n.Note == want }
+	}
+	_, cursor := listening(t, src, "", note("the rules match about 84 posts a day, which cost $0.42 (1 of 2 rules were asked for); what is left of spend_limit lasts 2.3 days"))
+	var sp spending
+	if err := json.Unmarshal([]byte(cursor), &sp); err != nil || sp.Posts != 1 || sp.Counted.IsZero() {
+		t.Errorf("cursor is %s", cursor)
+	}
+	for _, again := range []*Source{src, s.source(func(c *Config) { c.CountsEvery = time.Hour })} { // the same process, and another
+		streams := s.connections()
+		_, cursor = listening(t, again, cursor, func([]string, source.Snapshot) bool { return s.connections() > streams })
+	}
+	s.mu.Lock()
+	asked := len(s.counts)
+	s.mu.Unlock()
+	if asked != 1 {
+		t.Errorf("asked %d times over three connections in an hour", asked)
+	}
+	src.spent.Counted = time.Now().Add(-2 * time.Hour)
+	listening(t, src, cursor, note("the rules match about 84 posts a day, which cost $0.42; what is left of spend_limit lasts 2.3 days"))
+	if s.counts[0] != src.rules[0] || s.counts[1] != src.rules[1] {
+		t.Errorf("asked for %q", s.counts)
+	}
+}
+
+func (s *server) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.streams
+}
+
+// Posts that are gone are withdrawn, once, whatever else the answer of a job holds; its files are fetched without the token.
+func TestCompliance(t *testing.T) {
+	defer func(d time.Duration) { askEvery = d }(askEvery)
+	askEvery = time.Millisecond
+	s := newServer(t)
+	s.stream = holding(tweet("1", "skype is down"), tweet("2", "skype is down"), tweet("3", "still down"))
+	jobs, asks, handed := 0, 0, ""
+	s.beside = func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method + " " + r.URL.Path {
+		case "POST /2/compliance/jobs":
+			jobs++
+			if body, _ := io.ReadAll(r.Body); !strings.Contains(string(body), `"type":"tweets"`) {
+				t.Errorf("asked for %s", body)
+			}
+			if jobs == 2 {
+				w.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			fmt.Fprintf(w, `{"data":{"id":"j%d","status":"created","upload_url":"%s/files/up","download_url":"%[2]s/files/down"}}`, jobs, s.URL)
+		case "PUT /files/up":
+			body, _ := io.ReadAll(r.Body)
+			handed = string(body)
+			if r.Header.Get("Content-Type") != "text/plain" {
+				t.Errorf("handed in as %s", r.Header.Get("Content-Type"))
+			}
+		case "GET /2/compliance/jobs/j1", "GET /2/compliance/jobs/j3":
+			status := "complete"
+			if asks++; asks < 3 {
+				status = "in_progress"
+			}
+			fmt.Fprintf(w, `{"data":{"id":"j","status":%q,"download_url":"%s/files/down"}}`, status, s.URL)
+		case "GET /files/down":
+			fmt.Fprintln(w, "rubbish\n"+strings.Repeat("x", 100_000))
+			fmt.Fprintln(w, `{"id":"2","action":"delete","created_at":"2026-11-25T03:00:00Z","reason":"scrub_geo"}`)
+			fmt.Fprintln(w, `{"id":"99","action":"delete","reason":"deleted"}`)
+			fmt.Fprintln(w, `{"id":"1","action":"delete","reason":"deleted"}`)
+			fmt.Fprint(w, `{"id":"1","action":"delete","reason":"deleted"}`)
+		default:
+			http.NotFound(w, r)
+		}
+	}
+	src := s.source(func(c *Config) { c.ComplianceEvery = time.Hour })
+	due := func() {
+		src.mu.Lock()
+		defer src.mu.Unlock()
+		src.complied = time.Now().Add(-time.Hour)
+	}
+	told, cursor := listening(t, src, "", func(told []string, _ source.Snapshot) bool { return len(told) == 3 })
+	s.stream = holding()
+	due()
+	after, cursor := listening(t, src, cursor, func(told []string, _ source.Snapshot) bool {
+		src.mu.Lock()
+		defer src.mu.Unlock()
+		return len(src.heard) == 2
+	})
+	if diff := cmp.Diff([]string{"1", "2", "3", "delete 1"}, append(told, after...)); diff != "" || handed != "1\n2\n3\n" {
+		t.Errorf("handed in %q\n%s", handed, diff)
+	}
+	for want := 2; want <= 3; want++ { // refused, and the next time what is gone is known to be
+		due()
+		told, cursor = listening(t, src, cursor, func([]string, source.Snapshot) bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return jobs == want
+		})
+		if len(told) > 0 {
+			t.Errorf("told %q", told)
+		}
+	}
+}
+
+// What is handed in goes to no address in the clear, and errors do not tell where a file is.
+func TestFilesElsewhere(t *testing.T) {
+	src := &Source{base: "https://api.x.example", client: polite.Client()}
+	for _, address := range []string{"", "http://files.example/up", "ftp://files.example", "https://", "https://127.0.0.1:1/secret-path"} {
+		if body, err := src.elsewhere(t.Context(), http.MethodGet, address, nil); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", address, err)
+			_ = body.Close()
+		}
+	}
+}
+
+// What is remembered has its limits.
+func TestRemember(t *testing.T) {
+	s, now := &Source{}, time.Now()
+	for i := range maxHeard + 10 {
+		s.remember(fmt.Sprint(i), now)
+	}
+	if len(s.heard) > maxHeard || len(s.heard) < maxHeard*9/10 || s.heard[len(s.heard)-1].id != fmt.Sprint(maxHeard+9) {
+		t.Errorf("%d, from %s on", len(s.heard), s.heard[0].id)
+	}
+	if s.remember("new", now.Add(heldFor+time.Second)); len(s.heard) != 1 {
+		t.Errorf("%d are remembered for ever", len(s.heard))
+	}
+}
+
 func TestProbe(t *testing.T) {
 	found, err := newServer(t).source(nil).Probe(t.Context())
 	if err != nil || found != "0 rules there, 2 wanted; at most $10 a month; the first rule matches 42 posts a day, which cost $0.21" {
@@ -382,8 +579,8 @@ func TestConfig(t *testing.T) {
 	if err := DefaultConfig().Validate(); err != nil {
 		t.Error(err)
 	}
-	c := Config{Enabled: true, URL: "x", SpendLimit: 0, PostCost: -1, Filter: strings.Repeat("x", 600)}
-	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 7 {
+	c := Config{Enabled: true, URL: "x", SpendLimit: 0, PostCost: -1, Filter: strings.Repeat("x", 600), CountsEvery: time.Second, ComplianceEvery: time.Second}
+	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 9 {
 		t.Errorf("faults are %v", err)
 	}
 	c = DefaultConfig()
