@@ -95,11 +95,11 @@ func (m *Machine) Add(x *outcryv1.Mention) (person bool) {
 	}
 	switch {
 	case isOfficial(x):
-		m.recent.officials = append(m.recent.officials, x)
-		if n := len(m.recent.officials); n > maxOfficials {
-			m.recent.officials = m.recent.officials[n-maxOfficials:]
-		}
+		m.recent.officials = keep(m.recent.officials, x)
 	case x.OfficialAuthor:
+		if x.Label == outcryv1.Label_LABEL_RECOVERED && x.RepostOf == "" {
+			m.recent.over = keep(m.recent.over, x)
+		}
 	case x.RepostOf != "":
 		if x.Label == outcryv1.Label_LABEL_OUTAGE {
 			m.copy(x)
@@ -266,7 +266,7 @@ func (m *Machine) follow(v detect.Verdict) *outcryv1.Incident {
 		if m.incident.ConfirmedAtUs > 0 {
 			m.incident.State = confirmed
 		}
-	case before == recovering && m.calm(m.cfg.ResolveAfter):
+	case before == recovering && (m.calm(m.cfg.ResolveAfter) || m.calm(m.cfg.RecoverAfter) && m.recent.saidOver(m.incident.StartedAtUs)):
 		m.incident.State, m.incident.ResolvedAtUs = resolved, m.at
 	}
 	if m.incident.State == resolved {
@@ -295,13 +295,17 @@ func (m *Machine) convincing(v detect.Verdict) bool {
 	return 2*m.people.count() >= 3*m.peopleThen || m.margin >= 3
 }
 
-// relaxed reports whether an incident begins to recover: it has been calm, or people say that it works again and no more say that it does not.
+// relaxed reports whether an incident begins to recover: it has been calm, or the operator says that it is over, or people say that it works again and
+// no more say that it does not; neither while the short windows are an alarm.
 func (m *Machine) relaxed(v detect.Verdict) bool {
 	if m.calm(m.cfg.RecoverAfter) {
 		return true
 	}
 	if v.Windows[0].Alarm || v.Windows[1].Alarm || m.at%minuteMicros != 0 {
 		return false
+	}
+	if m.recent.saidOver(m.incident.StartedAtUs) {
+		return true
 	}
 	since := m.at - 15*minuteMicros
 	again := distinct(m.recent.recovered, since)
@@ -324,18 +328,23 @@ func (m *Machine) large(v detect.Verdict) bool {
 	return float64(short.Observed) >= relapseShare*float64(m.peak)*short.Window.Minutes()
 }
 
-// findOfficial looks for the first official word and reports whether it is new.
-func (m *Machine) findOfficial() bool {
-	if m.incident.OfficialAtUs > 0 {
-		return false
-	}
+// findOfficial looks for the first official word, by the time at which it was said, and reports whether it is new: one that is read late can be
+// earlier than one that is known.
+func (m *Machine) findOfficial() (news bool) {
+	i := m.incident
 	for _, x := range m.recent.officials {
-		if x.TimeUs >= m.incident.StartedAtUs-beforeStart {
-			m.incident.OfficialAtUs, m.incident.OfficialText, m.incident.OfficialUrl = x.TimeUs, x.Text, x.Url
-			return true
+		if x.TimeUs >= i.StartedAtUs-beforeStart && (i.OfficialAtUs == 0 || x.TimeUs < i.OfficialAtUs) {
+			i.OfficialAtUs, i.OfficialText, i.OfficialUrl = x.TimeUs, x.Text, x.Url
+			news = true
 		}
 	}
-	return false
+	return news
+}
+
+// IsOperator reports whether a mention is the operator's own word on an outage, or on its end. What it says is true of the time at which it was said,
+// however late it is read.
+func IsOperator(x *outcryv1.Mention) bool {
+	return x.OfficialAuthor && (isOfficial(x) || x.Label == outcryv1.Label_LABEL_RECOVERED && x.RepostOf == "")
 }
 
 // severity grows with people and with how far they exceed what is usual; it does not fall within an incident.
@@ -433,7 +442,7 @@ func (m *Machine) Withdraw(r *outcryv1.Retraction) *outcryv1.Incident {
 		}
 	}
 	m.candidates.withdraw(r)
-	for _, list := range [][]*outcryv1.Mention{m.recent.outages, m.recent.recovered, m.recent.officials} {
+	for _, list := range [][]*outcryv1.Mention{m.recent.outages, m.recent.recovered, m.recent.officials, m.recent.over} {
 		for k, x := range list {
 			if Withdraws(r, x) {
 				list[k] = withoutText(x)

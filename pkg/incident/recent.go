@@ -17,12 +17,14 @@ const (
 	maxOfficials = 16
 )
 
-// recent holds the mentions that count of the last hour, in order of time, and the last official ones.
+// recent holds the mentions that count of the last hour, in order of time, and the last official ones, which keep the time at which they were said,
+// also where they were read later.
 type recent struct {
 	outages   []*outcryv1.Mention // people's, without reposts and copies
 	recovered []*outcryv1.Mention
 	officials []*outcryv1.Mention
-	lostUntil int64 // outages up to this time no longer fit
+	over      []*outcryv1.Mention // the operator says that it is over
+	lostUntil int64               // outages up to this time no longer fit
 
 	copies          []copyPost // reposts and copied texts
 	copiesLostUntil int64
@@ -66,6 +68,27 @@ func (r *recent) prune(at int64) {
 	}
 	r.copies = slices.Delete(r.copies, 0, n)
 	r.officials = drop(r.officials, lookBack+beforeStart)
+	r.over = drop(r.over, lookBack+beforeStart)
+}
+
+// keep appends an official mention, and forgets the first of too many.
+func keep(list []*outcryv1.Mention, x *outcryv1.Mention) []*outcryv1.Mention {
+	list = append(list, x)
+	return slices.Delete(list, 0, max(0, len(list)-maxOfficials))
+}
+
+// saidOver reports whether the operator's last word, of those since a time, is that it is over.
+func (r *recent) saidOver(since int64) bool {
+	problem, over := since-1, since-1
+	for _, x := range r.officials {
+		if x.OfficialAuthor {
+			problem = max(problem, x.TimeUs)
+		}
+	}
+	for _, x := range r.over {
+		over = max(over, x.TimeUs)
+	}
+	return over > problem
 }
 
 // since returns the outage mentions from a time on.

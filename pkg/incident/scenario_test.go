@@ -19,6 +19,9 @@ import (
 //	feed RATE DURATION [label=L] [symptom=S] [lang=L] [place=P] [source=S] [people=N] [also=SERVICE] [repost] [copy] [reply]
 //	     people report at an even rate (posts a minute), each a new person unless only N people write in turn
 //	official TEXT      the operator's account writes
+//	over TEXT          the operator's account writes that it is over
+//	late DURATION official|over TEXT
+//	                   what the operator's account wrote so long ago is read now
 //	advance DURATION   silence
 //	dismiss|confirm|acknowledge|note TEXT…
 //	                   a person says so of the incident published last
@@ -83,9 +86,16 @@ func (p *player) play(line string) {
 		p.feed(p.number(words[1]), p.duration(words[2]), words[3:])
 	case "advance":
 		p.step(p.at.Add(p.duration(words[1])))
-	case "official":
+	case "official", "over", "late":
 		x := p.mention(nil)
-		x.Label, x.OfficialAuthor, x.Text = outcryv1.Label_LABEL_OFFICIAL, true, strings.TrimPrefix(line, "official ")
+		if words[0] == "late" {
+			x.TimeUs -= p.duration(words[1]).Microseconds()
+			words = words[2:]
+		}
+		x.Label, x.OfficialAuthor, x.Text = outcryv1.Label_LABEL_OFFICIAL, true, strings.Join(words[1:], " ")
+		if words[0] == "over" {
+			x.Label = outcryv1.Label_LABEL_RECOVERED
+		}
 		p.hear(x)
 	case "dismiss", "confirm", "acknowledge", "note":
 		p.next++

@@ -126,7 +126,7 @@ func (p *partition) add(m *outcryv1.Mention, offset int64) (countedAtUS, firstOf
 	p.blank(m)
 	at := m.GetTimeUs()
 	if from := p.undecided(m.GetPostsPartition()); at < from {
-		if from-at > p.latenessUS {
+		if lateness := from - at; lateness > p.latenessUS && !(incident.IsOperator(m) && lateness <= operatorLatenessUS) {
 			return 0, offset, late
 		}
 		at = from
@@ -149,14 +149,20 @@ func (p *partition) undecided(postsPartition int32) (fromUS int64) {
 	return fromUS
 }
 
+// operatorLatenessUS is how late an operator's own word may be read: pages are asked from time to time, and may have been away.
+const operatorLatenessUS = 24 * int64(time.Hour/time.Microsecond)
+
 // atStep returns the mention as decisions see it: a late one counts from the step on in which it came, and the text of an edit is not
-// what was heard.
+// what was heard. An operator's word keeps the time at which it was said, since the lead over it depends on that.
 func atStep(m *outcryv1.Mention, step int64) *outcryv1.Mention {
-	if m.GetTimeUs() >= step*stepUS && m.GetRevision() == 0 {
+	operator := incident.IsOperator(m)
+	if (operator || m.GetTimeUs() >= step*stepUS) && m.GetRevision() == 0 {
 		return m
 	}
 	m = proto.CloneOf(m)
-	m.TimeUs = max(m.GetTimeUs(), step*stepUS)
+	if !operator {
+		m.TimeUs = max(m.GetTimeUs(), step*stepUS)
+	}
 	if m.GetRevision() > 0 {
 		m.Text, m.Url = "", ""
 	}

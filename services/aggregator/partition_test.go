@@ -173,6 +173,39 @@ func TestPeople(t *testing.T) {
 	}
 }
 
+// An operator's word is taken however late it is read, up to a day, with the time at which it was said; what people say as late is not, and neither is what
+// others repeat.
+func TestOperatorsWordMayBeLate(t *testing.T) {
+	const hour = int64(3600e6)
+	for _, row := range []struct {
+		name string
+		late int64
+		f    func(m *outcryv1.Mention)
+		want fate
+	}{
+		{"a problem", hour, func(m *outcryv1.Mention) { m.Label = outcryv1.Label_LABEL_OFFICIAL }, counted},
+		{"an outage", hour, func(*outcryv1.Mention) {}, counted},
+		{"over", hour, func(m *outcryv1.Mention) { m.Label = outcryv1.Label_LABEL_RECOVERED }, counted},
+		{"after a day", 24*hour + 1, func(m *outcryv1.Mention) { m.Label = outcryv1.Label_LABEL_OFFICIAL }, late},
+		{"something else", hour, func(m *outcryv1.Mention) { m.Label = outcryv1.Label_LABEL_OTHER }, late},
+		{"a repost", hour, func(m *outcryv1.Mention) { m.Label, m.RepostOf = outcryv1.Label_LABEL_OFFICIAL, "1" }, late},
+		{"somebody else", hour, func(m *outcryv1.Mention) { m.Label, m.OfficialAuthor = outcryv1.Label_LABEL_OFFICIAL, false }, late},
+	} {
+		p := newTestPartition()
+		progress(p, 0, 1, start, false)
+		m := outageMention(1, start-row.late)
+		m.OfficialAuthor = true
+		row.f(m)
+		at, _, got := p.add(m, 1)
+		if got != row.want || (at == start) != (row.want == counted) {
+			t.Errorf("%s: %s at %d", row.name, got, at)
+		}
+		if said := atStep(m, start/stepUS).GetTimeUs(); row.want == counted && said != start-row.late {
+			t.Errorf("%s: said at %d", row.name, said)
+		}
+	}
+}
+
 // runner works through a log and keeps the rows as ClickHouse would.
 type runner struct {
 	cfg       Config
