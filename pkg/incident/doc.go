@@ -23,6 +23,9 @@
 // Reposts and copied texts count nobody, but they are counted: a burst by few accounts, or of the same words, is marked as coordinated, and
 // is confirmed by nothing but the operator or a person.
 //
+// The operator's own words keep the time at which they were said, however late they are read: the earliest is the official one. Its all-clear ends nothing
+// by itself: people who still complain outvote it.
+//
 // An alarm that is no more than the model's usual mistakes among unusually much talk about something else opens nothing; nor does one by
 // people most of whom name one other service in the same breath, unless the rest are an alarm by themselves.
 package incident

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +165,44 @@ func TestOpenUndoesCompression(t *testing.T) {
 	}
 	if _, err := Open(filepath.Join(t.TempDir(), "absent")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+// A small file that unpacks to a gigantic line costs no more than a line may have, and what comes after it is read.
+func TestCompressedBomb(t *testing.T) {
+	const unpacked = 128 << 20
+	r, w := io.Pipe()
+	go func() {
+		z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed)
+		x := bytes.Repeat([]byte("x"), 1<<20)
+		for range unpacked / len(x) {
+			_, _ = z.Write(x)
+		}
+		_, _ = io.WriteString(z, "\n"+line("1", 1))
+		_ = w.CloseWithError(z.Close())
+	}()
+	packed, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bomb, err := Decompress(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var got []string
+	if err := Read(t.Context(), "f", bomb, decodePost, now, collect(&got)); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if diff := cmp.Diff([]string{"unreadable f:1: line of more than 16777216 bytes", "post bluesky 1"}, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	// As it grows, the line is copied some times.
+	if n := after.TotalAlloc - before.TotalAlloc; n > 6*MaxLineBytes {
+		t.Errorf("%d bytes, of which %d were unpacked, took %d", len(packed), unpacked, n)
 	}
 }
 

@@ -1,6 +1,8 @@
 package hackernews
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +47,13 @@ func newServer(t *testing.T) *server {
 		answer, ok := s.answers[strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v0/"), ".json")]
 		if !ok {
 			answer = "null"
+		}
+		if answer == "bomb" {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			_, _ = z.Write(bytes.Repeat([]byte("1"), 16<<20))
+			_ = z.Close()
+			return
 		}
 		fmt.Fprint(w, answer)
 	}))
@@ -186,6 +195,9 @@ func TestMisbehaviour(t *testing.T) {
 		{"503", "", "", "503", 503, 5 * time.Second},
 		{"rubbish", "rubbish", "", "not what was expected", 0, 0},
 		{"nothing", "null", "", "newest item is 0", 0, 0},
+		{"429 without a header", "", "", "429", 429, time.Minute},
+		{"half an answer", `{"ite`, "", "not what was expected", 0, 0},
+		{"a compressed bomb", "bomb", "", "more than", 0, 0},
 		{"gigantic", strings.Repeat("1", maxItem+1), "", "more than", 0, 0},
 	} {
 		s := newServer(t)

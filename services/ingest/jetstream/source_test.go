@@ -198,6 +198,107 @@ func TestMisbehaviour(t *testing.T) {
 	}
 }
 
+// A server that says nothing is given up; one that has nothing to say but pings is not. What it answers to too many connections is waited for.
+func TestSilenceAndRefusal(t *testing.T) {
+	silent := func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		<-c.CloseRead(r.Context()).Done()
+	}
+	idle := func(d time.Duration) func(*Config) { return func(c *Config) { c.IdleTimeout = d } }
+	if _, _, err := run(t, serve(t, silent).source(t, idle(time.Second)), ""); !errors.Is(err, polite.ErrIdle) {
+		t.Errorf("silence gave %v", err)
+	}
+	pings := func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		ctx := c.CloseRead(r.Context())
+		for range 16 {
+			time.Sleep(250 * time.Millisecond)
+			if err := c.Ping(ctx); err != nil {
+				return
+			}
+		}
+		_ = c.Write(ctx, websocket.MessageText, []byte(said(1, time.Now())))
+		_ = c.Close(1000, "so it is")
+	}
+	if told, _, err := run(t, serve(t, pings).source(t, idle(3*time.Second)), ""); len(told) != 1 {
+		t.Errorf("after pings %q came, and %v", told, err)
+	}
+	for header, least := range map[string]time.Duration{"": time.Minute, "600": 10 * time.Minute} {
+		_, _, err := run(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", header)
+			w.WriteHeader(http.StatusTooManyRequests)
+		}).source(t), "")
+		if wait := polite.NewBackoff(polite.DefaultRules()).Next(err, 0); err == nil || wait < least {
+			t.Errorf("429 with Retry-After %q gave %v, and the next try comes after %s", header, err, wait)
+		}
+	}
+}
+
+// The cursor is the time of the last event, whatever else an event of version 2 calls its cursor.
+func TestCursorOfVersion2(t *testing.T) {
+	now := time.Now().Truncate(time.Microsecond)
+	event := strings.Replace(said(1, now), `{"did"`, `{"cursor":17,"did"`, 1)
+	told, last, _ := run(t, serve(t, talk(t, 1000, event)).source(t), "")
+	if len(told) != 1 || last != strconv.FormatInt(now.UnixMicro(), 10) {
+		t.Errorf("told %q, and the cursor is %s", told, last)
+	}
+}
+
+// A server that sends slow readers away, in the middle of what it has to say, again and again: nothing is lost and nothing is told twice.
+func TestSlowReaderIsSentAway(t *testing.T) {
+	const posts, bound = 3000, 400
+	begun := time.Now().Add(-time.Minute).Truncate(time.Microsecond)
+	at := func(n int) time.Time { return begun.Add(time.Duration(n) * 20 * time.Millisecond) }
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		cursor, _ := strconv.ParseInt(r.URL.Query().Get("cursor"), 10, 64)
+		sent := 0
+		for n := range posts {
+			if at(n).UnixMicro() < cursor {
+				continue
+			}
+			if sent++; sent > bound+int(rewindUS/20_000) { // its buffer for this reader is full
+				break
+			}
+			if c.Write(r.Context(), websocket.MessageText, []byte(said(n, at(n)))) != nil {
+				return
+			}
+		}
+		_ = c.Close(1008, "consumer too slow")
+	})
+	in := s.source(t)
+	var told []string
+	cursor, connections := "", 0
+	for ; connections < 2*posts/bound && len(told) < posts; connections++ {
+		some, last, err := run(t, in, cursor)
+		var closed *polite.CloseError
+		if !errors.As(err, &closed) || closed.Code != 1008 {
+			t.Fatalf("sent away with %v", err)
+		}
+		told, cursor = append(told, some...), last
+	}
+	for n, text := range told {
+		if text != fmt.Sprint("post ", n) {
+			t.Fatalf("%q is told as number %d", text, n)
+		}
+	}
+	if len(told) != posts || connections < posts/bound {
+		t.Errorf("%d of %d posts over %d connections", len(told), posts, connections)
+	}
+}
+
 // A cursor is asked for with some seconds to spare; what came again is passed over; nothing is asked for that a server could take for all, or
 // for nothing, of its past.
 func TestResume(t *testing.T) {

@@ -29,13 +29,15 @@ const token = "a-token-that-nobody-may-see"
 // server is a Mastodon server that does what a test wants.
 type server struct {
 	*httptest.Server
-	t       *testing.T
-	mu      sync.Mutex
-	posts   []string // of the timeline, the oldest first
-	frames  chan string
-	closing chan websocket.StatusCode
-	answer  http.HandlerFunc // in place of the timeline
-	asked   []string
+	t         *testing.T
+	mu        sync.Mutex
+	posts     []string // of the timeline, the oldest first
+	frames    chan string
+	closing   chan websocket.StatusCode
+	answer    http.HandlerFunc // in place of the timeline
+	streams   http.HandlerFunc // in place of streams
+	elsewhere string           // where streams are said to be
+	asked     []string
 }
 
 func newServer(t *testing.T) *server {
@@ -57,11 +59,16 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.asked = append(s.asked, r.URL.Path+"?"+r.URL.RawQuery)
-	answer := s.answer
+	answer, streams, at := s.answer, s.streams, s.elsewhere
 	s.mu.Unlock()
+	if at == "" {
+		at = "ws://" + s.host()
+	}
 	switch {
 	case r.URL.Path == "/api/v2/instance":
-		fmt.Fprintf(w, `{"domain":"home.example","version":"4.5.2","configuration":{"urls":{"streaming":"ws://%s"}}}`, s.host())
+		fmt.Fprintf(w, `{"domain":"home.example","version":"4.5.2","configuration":{"urls":{"streaming":%q}}}`, at)
+	case strings.HasPrefix(r.URL.Path, "/api/v1/streaming") && streams != nil:
+		streams(w, r)
 	case strings.HasPrefix(r.URL.Path, "/api/v1/timelines/") && answer != nil:
 		answer(w, r)
 	case strings.HasPrefix(r.URL.Path, "/api/v1/timelines/"):
@@ -404,7 +411,9 @@ func TestMisbehaviour(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newServer(t)
 			c := s.configured()
-			c.IdleTimeout = time.Second
+			if tt.name == "silence" {
+				c.IdleTimeout = time.Second
+			}
 			l := listen(t, sources(t, c)[0], "")
 			tt.do(s)
 			err := l.end()
@@ -412,6 +421,80 @@ func TestMisbehaviour(t *testing.T) {
 				t.Errorf("the run ended with %v", err)
 			}
 		})
+	}
+}
+
+// A stream that is refused, or is none, ends the run with an error that tells what to do, and a wait that the server asked for.
+func TestStreamsRefused(t *testing.T) {
+	code := func(code int, header ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			for i := 0; i < len(header); i += 2 {
+				w.Header().Set(header[i], header[i+1])
+			}
+			w.WriteHeader(code)
+		}
+	}
+	for _, tt := range []struct {
+		name, transport string
+		answer          http.HandlerFunc
+		want            string
+		least           time.Duration // of the first wait
+	}{
+		{"no token", "websocket", code(401), "read:statuses", 5 * time.Second},
+		{"no token", "sse", code(401), "read:statuses", 5 * time.Second},
+		{"no scope", "websocket", code(403), "read:statuses", 5 * time.Second},
+		{"200 and the end", "websocket", code(200), "dial", 500 * time.Millisecond},
+		{"200 and the end", "sse", code(200, "Content-Type", "text/event-stream"), "ended the stream", 500 * time.Millisecond},
+		{"429", "websocket", code(429), "429", time.Minute},
+		{"429", "sse", code(429), "429", time.Minute},
+		{"429 with a header", "websocket", code(429, "Retry-After", "600"), "429", 10 * time.Minute},
+		{"starting", "websocket", code(503), "503", 5 * time.Second},
+		{"a server without events", "sse", code(404), "404", 5 * time.Second},
+		{"a server with a page instead", "sse", code(200, "Content-Type", "text/html"), "transport websocket", 500 * time.Millisecond},
+	} {
+		t.Run(tt.name+" by "+tt.transport, func(t *testing.T) {
+			s := newServer(t)
+			s.streams = tt.answer
+			c := s.configured()
+			c.Transport = tt.transport
+			l := listen(t, sources(t, c)[0], "")
+			err := l.end()
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("the run ended with %v", err)
+			}
+			if wait := polite.NewBackoff(polite.DefaultRules()).Next(err, 0); wait < tt.least {
+				t.Errorf("the next try comes after %s", wait)
+			}
+			asked := 0
+			for _, path := range s.asked {
+				if strings.HasPrefix(path, "/api/v1/streaming") {
+					asked++
+				}
+			}
+			if asked != 1 {
+				t.Errorf("asked %d times for the stream", asked)
+			}
+		})
+	}
+}
+
+// Streams are where the server says that they are, with the token, unless that would go in the clear where the server itself does not speak so.
+func TestStreamsElsewhere(t *testing.T) {
+	home, away := newServer(t), newServer(t)
+	home.elsewhere = "ws://" + away.host()
+	l := listen(t, sources(t, home.configured())[0], "")
+	away.frames <- framed("update", toot("1", "u/1", "from elsewhere"))
+	l.expect("u/1 from elsewhere")
+
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"domain":"home.example","configuration":{"urls":{"streaming":"ws://eavesdropper.example"}}}`)
+	}))
+	defer secure.Close()
+	i := newInstance(secure.URL, "home.example", token)
+	i.client = secure.Client()
+	a, err := i.about(t.Context())
+	if want := "wss" + strings.TrimPrefix(secure.URL, "https"); err != nil || a.streaming != want {
+		t.Errorf("streams are looked for at %s, not %s; %v", a.streaming, want, err)
 	}
 }
 

@@ -205,6 +205,21 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// A hundred thousand posts in one batch are taken, each once.
+func TestFlood(t *testing.T) {
+	const posts = 100_000
+	r := start(t, func(c *Config) { c.MaxBytes = 64 << 20 })
+	var body strings.Builder
+	before, after, _ := strings.Cut(line("?", "skype is down"), "?")
+	for i := range posts {
+		fmt.Fprint(&body, before, i, after, "\n")
+	}
+	code, text := r.send(zipped(body.String()), "Content-Encoding", "gzip")
+	if code != http.StatusAccepted || text != `{"accepted":100000,"rejected":0}` || len(r.got) != posts {
+		t.Errorf("%d %s, %d posts taken", code, text, len(r.got))
+	}
+}
+
 // While as many batches are being taken as may be, others are asked to come again.
 func TestBusy(t *testing.T) {
 	hold := make(chan struct{})

@@ -1,6 +1,8 @@
 package reddit
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -214,6 +216,17 @@ func TestMisbehaviour(t *testing.T) {
 			w.Header().Set("X-Ratelimit-Reset", "300")
 			w.WriteHeader(429)
 		}, "", "429", 5 * time.Minute},
+		{"429 without a header", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, "", "429", time.Minute},
+		{"half an answer", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			fmt.Fprint(w, `{"kind":"Listing"`)
+		}, "", "unexpected EOF", 0},
+		{"a compressed bomb", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			_, _ = z.Write(bytes.Repeat([]byte("1"), maxAnswer+1))
+			_ = z.Close()
+		}, "", "more than", 0},
 		{"403", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, "", "client_secret", 5 * time.Second},
 		{"rubbish", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, "", "not what was expected", 0},
 		{"no access", nil, `{"error":"invalid_grant"}`, "client_secret", 5 * time.Second},

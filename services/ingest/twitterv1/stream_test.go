@@ -1,10 +1,14 @@
 package twitterv1
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,7 +37,7 @@ func stream(t *testing.T, change func(*Config), answer http.HandlerFunc) (got st
 	}))
 	defer server.Close()
 	c := DefaultConfig()
-	c.URL, c.Track, c.IdleTimeout = server.URL+"/base", []string{"skype", "sign in"}, time.Second
+	c.URL, c.Track = server.URL+"/base", []string{"skype", "sign in"}
 	if change != nil {
 		change(&c)
 	}
@@ -133,7 +137,11 @@ func TestStreamMisbehaviour(t *testing.T) {
 		{"a disconnect", say(`{"disconnect":{"code":7,"reason":"admin logout"}}`, "\r\n"), "admin logout", 250 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, n, _, err := stream(t, nil, tt.answer)
+			got, n, _, err := stream(t, func(c *Config) {
+				if tt.name == "silence" {
+					c.IdleTimeout = time.Second
+				}
+			}, tt.answer)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || n != 1 || got != "" {
 				t.Fatalf("%d requests, %v, %s", n, err, got)
 			}
@@ -141,6 +149,32 @@ func TestStreamMisbehaviour(t *testing.T) {
 				t.Errorf("the next try comes after %s", wait)
 			}
 		})
+	}
+}
+
+// A stream that unpacks to far more than was sent costs no more than a message may have, and what comes after the bomb is heard.
+func TestStreamBomb(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = io.WriteString(z, one("1")+"\r\n")
+	for range 16 {
+		_, _ = z.Write(bytes.Repeat([]byte("x"), 1<<20))
+	}
+	_, _ = io.WriteString(z, "\r\n"+one("2")+"\r\n")
+	_ = z.Close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got, _, _, _ := stream(t, nil, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(packed.Bytes())
+	})
+	runtime.ReadMemStats(&after)
+	if !strings.HasPrefix(got, "post 1\n") || !strings.HasSuffix(got, "post 2\n") || !strings.Contains(got, "message of more than") {
+		t.Errorf("%s", got)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 12<<20 { // it unpacks to 16 MB
+
+		t.Errorf("a bomb of %d bytes took %d", packed.Len(), n)
 	}
 }
 

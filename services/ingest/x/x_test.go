@@ -1,6 +1,8 @@
 package x
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -333,6 +336,10 @@ func TestMisbehaviour(t *testing.T) {
 		{"200 and the end", lines(), "ended the stream", 250 * time.Millisecond, time.Second},
 		{"half a line", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":{"id":"1"`) }, "ended the stream", 250 * time.Millisecond, time.Second},
 		{"operational disconnect", lines(`{"errors":[{"title":"operational-disconnect","disconnect_type":"UpstreamOperationalDisconnect"}]}`), "operational-disconnect", 250 * time.Millisecond, time.Second},
+		{"too many connections, told at once", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(429)
+			fmt.Fprint(w, `{"title":"ConnectionException","detail":"This stream is currently at the maximum allowed connection limit.","connection_issue":"TooManyConnections"}`)
+		}, "TooManyConnections", time.Minute, 2 * time.Minute},
 		{"too many connections", lines(`{"title":"ConnectionException","connection_issue":"TooManyConnections","detail":"x"}`), "TooManyConnections", time.Minute, 2 * time.Minute},
 		{"503", code(503), "503", 5 * time.Second, 10 * time.Second},
 		{"429", code(429), "429", time.Minute, 2 * time.Minute},
@@ -347,7 +354,11 @@ func TestMisbehaviour(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newServer(t)
 			s.stream = tt.stream
-			src := s.source(func(c *Config) { c.IdleTimeout = time.Second })
+			src := s.source(func(c *Config) {
+				if tt.name == "no keep-alive" {
+					c.IdleTimeout = time.Second
+				}
+			})
 			told, _, _, err := run(t, src, "")
 			if err == nil || !strings.Contains(err.Error(), tt.want) || len(told) > 0 || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("%v, %q", err, told)
@@ -356,6 +367,66 @@ func TestMisbehaviour(t *testing.T) {
 				t.Errorf("the next try comes after %s", wait)
 			}
 		})
+	}
+}
+
+// A refusal of the rules is waited for as one of the stream is.
+func TestRulesRefused(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("x-rate-limit-remaining", "0")
+		w.Header().Set("x-rate-limit-reset", fmt.Sprint(time.Now().Add(5*time.Minute).Unix()))
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	defer server.Close()
+	src := newServer(t).source(func(c *Config) { c.URL = server.URL })
+	_, _, _, err := run(t, src, "")
+	if wait := polite.NewBackoff(src.Rules()).Next(err, 0); err == nil || wait < 4*time.Minute {
+		t.Errorf("%v, and the next try comes after %s", err, wait)
+	}
+}
+
+// A flood of posts arrives, at the pipeline's pace, and so does what a bomb of a stream unpacks to, up to what a line may have.
+func TestFloodAndBomb(t *testing.T) {
+	const posts = 30_000
+	s := newServer(t)
+	s.stream = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // which is one
+		_, _ = io.WriteString(z, tweet("first", "skype is down")+"\r\n")
+		x := bytes.Repeat([]byte("x"), 1<<20)
+		for range 16 {
+			_, _ = z.Write(x)
+		}
+		_, _ = io.WriteString(z, "\r\n")
+		before, after, _ := strings.Cut(tweet("?", "skype is down"), "?")
+		for i := range posts {
+			_, _ = fmt.Fprint(z, before, i, after, "\r\n")
+		}
+		_ = z.Close()
+	}
+	runtime.GC()
+	var before, during runtime.MemStats
+	runtime.ReadMemStats(&before)
+	n, unreadable, most := 0, 0, uint64(0)
+	src := s.source(func(c *Config) { c.PostCost = 0 })
+	_ = src.Run(t.Context(), &source.Session{Status: new(source.Status), Emit: func(e source.Event) error {
+		switch e.Kind {
+		case source.Upsert:
+			if n++; n%10_000 == 0 {
+				runtime.GC()
+				runtime.ReadMemStats(&during)
+				most = max(most, during.HeapAlloc)
+			}
+		case source.Unreadable:
+			unreadable++
+		}
+		return nil
+	}})
+	if n != posts+1 || unreadable != 1 {
+		t.Errorf("%d of %d posts arrived, and %d that could not be read", n, posts+1, unreadable)
+	}
+	if most > before.HeapAlloc+24<<20 {
+		t.Errorf("%d bytes were in use, %d before", most, before.HeapAlloc)
 	}
 }
 
