@@ -90,7 +90,9 @@ func TestWithdrawnTextsAreGoneEverywhere(t *testing.T) {
 	fmt.Fprintf(file, `{"did":"did:plc:%d","time_us":%d,"kind":"account","account":{"active":false,"status":"deleted"}}`+"\n", gone, time.Now().UnixMicro())
 	commit(early, "delete", "")
 	commit(early, "create", complaint(early))
-	w.until("the last of it is counted", 3*time.Minute, func() bool { return count("post_id LIKE '%k"+fmt.Sprint(early)+"'") == "1" && count("text LIKE '%zebra%'") == "1" })
+	w.until("the last of it is counted", 3*time.Minute, func() bool {
+		return count("post_id LIKE '%k"+fmt.Sprint(early)+"'") == "1" && count("text LIKE '%zebra%'") == "1"
+	})
 	w.until("what was withdrawn is gone", 3*time.Minute, func() bool {
 		everything := shown("/v1/incidents") + shown("/services/skype")
 		for _, author := range []int{deleted, edited, gone, early} {
