@@ -174,7 +174,7 @@ func (s *Source) elsewhere(ctx context.Context, method, address string, body io.
 	if body != nil {
 		req.Header.Set("Content-Type", "text/plain")
 	}
-	resp, err := s.client.Do(req)
+	resp, err := s.client.Do(req) //nolint:bodyclose // Check closes it, or the caller
 	if err != nil {
 		var u *url.Error // it holds the address, by which anybody could fetch the file
 		if errors.As(err, &u) {

@@ -28,7 +28,7 @@ func (s *Source) estimate(ctx context.Context, in *source.Session) error {
 	defer s.mu.Unlock()
 	if err != nil {
 		in.Status.Note("how many posts the rules match is not known: " + polite.Line(err.Error()))
-		return nil //nolint:nilerr // the stream is worth more than what it costs is worth knowing
+		return nil // the stream is worth more than what it costs is worth knowing
 	}
 	s.volumes[s.next] = perDay + 1
 	s.next = (s.next + 1) % len(s.rules)
