@@ -130,7 +130,7 @@ func (a *app) backtest(ctx context.Context, cmd *cli.Command) error {
 	return report.WriteText(a.stdout)
 }
 
-const backtestIntro = "What `outcry backtest` measures. Simulated posts are easier to read than people's: take these figures for what they are, a check that " +
+const backtestIntro = "What `outcry backtest` measures; `outcry backtest --scenario all --markdown` writes this page again. Simulated posts are easier to read than people's: take these figures for what they are, a check that " +
 	"the parts work together, and measure your own history with `outcry backtest FILE`. [pkg/backtest](../pkg/backtest/doc.go) says what counts as what."
 
 // setting is a configuration under its name.
