@@ -58,7 +58,7 @@ func (s *Store) Minutes(ctx context.Context, stretches ...Stretch) ([]MinutesOf,
 		FROM service_minute_totals WHERE `+strings.Join(counts, " OR ")+` GROUP BY service, minute
 		UNION ALL
 		SELECT toString(service), window_seconds, toUInt32(window_end), version, 0, alarm, expected, lower, upper
-		FROM spike_windows WHERE (`+strings.Join(windows, " OR ")+`) AND (alarm OR window_seconds = 60)
+		FROM spike_windows WHERE (`+strings.Join(windows, " OR ")+`) AND window_seconds IN (60, 300, 900, 3600) AND (alarm OR window_seconds = 60)
 		SETTINGS max_threads = 1`)
 	if err == nil {
 		err = errors.Join(readMinutes(bufio.NewReaderSize(answer, 64<<10), of), answer.Close())
