@@ -4,6 +4,7 @@ import (
 	lru "container/list"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -41,6 +42,8 @@ const (
 	// read together, since most of what a day costs ClickHouse is the asking.
 	maxReading  = 2
 	maxTogether = 16
+	// maxWaitingDays is how many days wait to be read: about what is read within two seconds.
+	maxWaitingDays = 200
 	// longestWindow is how far behind its beginning a window ends, at most.
 	longestWindow = time.Hour
 )
@@ -104,6 +107,10 @@ func (d *days) minutes(ctx context.Context, service string, from, to time.Time) 
 func (d *days) get(ctx context.Context, key dayKey) (*keptDay, error) {
 	d.mu.Lock()
 	k := d.kept[key]
+	if k == nil && len(d.waiting) >= maxWaitingDays {
+		d.mu.Unlock()
+		return nil, fmt.Errorf("read a day of %s: %w", key.service, store.ErrBusy)
+	}
 	if k == nil {
 		k = &keptDay{ready: make(chan struct{}), element: d.order.PushFront(key)}
 		d.kept[key] = k
