@@ -164,7 +164,7 @@ func (a *app) examineSources(ctx context.Context, cfg Config, check func(what st
 			defer cancel()
 			found, err := p.Probe(ctx)
 			if err != nil {
-				return "", fmt.Errorf("%w; check its section of ingest, or set its enabled to false", err)
+				return "", fmt.Errorf("%w; check its section of ingest, or leave it out there", err)
 			}
 			return found, nil
 		})
