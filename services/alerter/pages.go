@@ -141,7 +141,9 @@ func (p *pages) learn(i *outcryv1.Incident, news bool) {
 	if missed || news && p.tracker.Revision(i.GetId()) == 0 {
 		p.missed[i.GetId()] = i
 	}
-	p.tracker.Apply(i, time.Now())
+	if now := time.Now(); len(p.tracker.Apply(i, now)) > 0 && news {
+		p.tracker.Doubt(i, now)
+	}
 }
 
 // start begins to tell, with everything that is known.

@@ -1,6 +1,7 @@
 package alerter_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -575,6 +576,44 @@ func TestWhatWasMissedIsOnePage(t *testing.T) {
 	}
 	if !maps.EqualFunc(r.each, want, slices.Equal) {
 		t.Errorf("paged %v", r.each)
+	}
+}
+
+// TestADeathBeforeTheFirstPage kills an alerter that has taken an incident on and told nobody; the incident is over when the next one starts.
+func TestADeathBeforeTheFirstPage(t *testing.T) {
+	t.Parallel()
+	b, brokers := withBroker(t)
+	r := pageReceiver(t, nil)
+	p := &process{t: t, cfg: childConfig{Brokers: brokers, DataDir: t.TempDir(), File: alertmanagerYAML(t, r.URL, time.Hour, time.Hour)}}
+	p.start()
+	defer func() { p.kill() }()
+	write(t, b, message(t, step(1, outcryv1.Incident_STATE_CONFIRMED, outcryv1.Incident_SEVERITY_MAJOR)))
+	eventually(t, "the incident is taken on", func() bool {
+		content, err := os.ReadFile(filepath.Join(p.cfg.DataDir, "alerter", "alerts.log"))
+		return err == nil && bytes.Contains(content, []byte("skype-20101222T1600"))
+	})
+	eventually(t, "it is committed", func() bool { return committed(t, b) == 1 })
+	p.kill()
+	over := step(2, outcryv1.Incident_STATE_RESOLVED, outcryv1.Incident_SEVERITY_MAJOR)
+	over.ResolvedAtUs = time.Now().UnixMicro()
+	write(t, b, message(t, over))
+	p.cfg.File = alertmanagerYAML(t, r.URL, 300*time.Millisecond, 300*time.Millisecond)
+	pages := func() []string {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return slices.Clone(r.each["skype"])
+	}
+	p.start()
+	eventually(t, "it is paged", func() bool { return len(pages()) > 0 })
+	if got := pages(); got[0] != "firing major" {
+		t.Errorf("paged %q, want what was missed", got)
+	}
+	eventually(t, "it is kept", func() bool { return kept(t, p.cfg.DataDir, "firing minor") })
+	p.kill()
+	p.start() // whoever was told of it is told of its end
+	eventually(t, "its end is told", func() bool { return slices.Contains(pages(), "resolved major") })
+	if got := pages(); len(got) != 2 {
+		t.Errorf("paged %q, want the incident and its end", got)
 	}
 }
 

@@ -38,6 +38,8 @@ type Alert struct {
 	StartsAt     time.Time         `json:"startsAt"`
 	EndsAt       time.Time         `json:"endsAt,omitzero"`
 	GeneratorURL string            `json:"generatorURL,omitempty"`
+	// Untold is what to tell instead where nobody was told of the beginning; nil otherwise.
+	Untold *Alert `json:"-"`
 }
 
 // Service is what the catalog says of a service.

@@ -209,9 +209,27 @@ func (t *Tracker) Missed(i *outcryv1.Incident, now time.Time) []Alert {
 	}
 	now = now.UTC().Truncate(time.Millisecond)
 	e.Current = Alert{Labels: e.labels(), Annotations: t.w.annotations(i), StartsAt: now, EndsAt: now.Add(missedFor), GeneratorURL: t.w.generator(i)}
-	e.Current.Annotations[Missed] = "over since " + over.UTC().Format("15:04 UTC on 2 January 2006")
+	e.Current.Annotations[Missed] = overSince(over)
 	t.entries[e.ID] = e
 	return []Alert{e.Current}
+}
+
+// Doubt marks the alert of an incident that ended while nobody was there to tell: who was there before may have died before anybody was told
+// of the beginning. It does not where Missed would return none, and not for the consequence of another.
+func (t *Tracker) Doubt(i *outcryv1.Incident, now time.Time) {
+	e, over := t.entries[i.GetId()], time.UnixMicro(i.GetResolvedAtUs())
+	if e == nil || e.Current.EndsAt.IsZero() || e.Root != e.ID || i.GetState() != outcryv1.Incident_STATE_RESOLVED || now.Sub(over) > missedWithin {
+		return
+	}
+	now = now.UTC().Truncate(time.Millisecond)
+	untold := e.Current
+	untold.StartsAt, untold.EndsAt, untold.Annotations = now, now.Add(missedFor), maps.Clone(e.Current.Annotations)
+	untold.Annotations[Missed] = overSince(over)
+	e.Current.Untold = &untold
+}
+
+func overSince(t time.Time) string {
+	return "over since " + t.UTC().Format("15:04 UTC on 2 January 2006")
 }
 
 // End ends the alert of an incident of which nothing is known any more.

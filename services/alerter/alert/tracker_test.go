@@ -207,3 +207,42 @@ func TestMissed(t *testing.T) {
 		}
 	}
 }
+
+// What ended while nobody was there may not have been told; what is told instead does not outlive a restart, which asks anew.
+func TestDoubt(t *testing.T) {
+	for name, c := range map[string]struct {
+		begun, end string
+		over       time.Time
+		doubted    bool
+	}{
+		"over":          {"2 confirmed major", "3 resolved major", noon.Add(-time.Hour), true},
+		"no news":       {"2 confirmed major", "3 resolved major", noon.Add(-25 * time.Hour), false},
+		"dismissed":     {"2 confirmed major", "3 dismissed major", noon.Add(-time.Hour), false},
+		"a consequence": {"2 confirmed minor root=aws-1", "3 resolved minor root=aws-1", noon.Add(-time.Hour), false},
+		"open":          {"2 confirmed major", "3 confirmed major", noon.Add(-time.Hour), false},
+	} {
+		tracker := alert.NewTracker(writer())
+		tracker.Apply(revision(t, c.begun), noon.Add(-2*time.Hour))
+		end := revision(t, c.end)
+		end.ResolvedAtUs = c.over.UnixMicro()
+		tracker.Apply(end, noon)
+		tracker.Doubt(end, noon)
+		a := tracker.All()[0]
+		if doubted := a.Untold != nil; doubted != c.doubted {
+			t.Errorf("%s: doubted is %v", name, doubted)
+		}
+		if !c.doubted {
+			continue
+		}
+		if u := a.Untold; !maps.Equal(u.Labels, a.Labels) || !u.EndsAt.After(noon) || u.Annotations[alert.Missed] == "" || a.Annotations[alert.Missed] != "" {
+			t.Errorf("%s: %+v instead of %+v", name, u, a)
+		}
+		record, err := tracker.Record(end.GetId())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := alert.NewTracker(writer()); again.Restore(record) != nil || again.All()[0].Untold != nil {
+			t.Errorf("%s: it is doubted after a restart too", name)
+		}
+	}
+}

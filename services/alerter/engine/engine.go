@@ -306,7 +306,8 @@ func (e *Engine) run(ctx context.Context, cfg *amconfig.Config, templates *templ
 	return nil
 }
 
-// owed leaves out alerts whose end everybody has been told: telling them again would look like news to those who hear of the same group.
+// owed leaves out alerts whose end everybody has been told: telling them again would look like news to those who hear of the same group. Where
+// nobody may have been told of the beginning either, it takes what is to be told instead.
 func (e *Engine) owed(ctx context.Context, cfg *amconfig.Config, receivers map[string][]notify.Integration, known []alert.Alert) ([]alert.Alert, error) {
 	root := dispatch.NewRoute(cfg.Route, nil)
 	var out []alert.Alert
@@ -328,8 +329,11 @@ func (e *Engine) owed(ctx context.Context, cfg *amconfig.Config, receivers map[s
 				owed = owed || len(news) == 0
 			}
 		}
-		if owed {
+		switch {
+		case owed:
 			out = append(out, a)
+		case a.Untold != nil:
+			out = append(out, *a.Untold)
 		}
 	}
 	return out, nil
