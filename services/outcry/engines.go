@@ -134,16 +134,24 @@ func authorKey(cfg Config) ([]byte, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	// Exclusive, so that two processes that start at once end with one key.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	// Written whole under another name first, and linked only where there is none, so that of processes that start at once nobody reads
+	// half a key and all end with the same.
+	f, err := os.CreateTemp(cfg.DataDir, "author.key.*")
+	if err != nil {
+		return nil, fmt.Errorf("keep the author key: %w", err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.Write(key)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Link(f.Name(), path)
+	}
 	if errors.Is(err, fs.ErrExist) {
 		return authorKey(cfg)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("keep the author key: %w", err)
 	}
-	_, err = f.Write(key)
-	return key, errors.Join(err, f.Close())
+	return key, nil
 }
 
 // openStore opens the configured ClickHouse, or starts the embedded one on its data. The caller calls end.
