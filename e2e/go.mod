@@ -13,6 +13,7 @@ require outcry.dev/pkg v0.0.0
 require (
 	git.sr.ht/~sbinet/gg v0.8.0 // indirect
 	github.com/agnivade/levenshtein v1.2.2 // indirect
+	github.com/go-text/typesetting v0.3.5 // indirect
 	github.com/go-viper/mapstructure/v2 v2.4.0 // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
 	github.com/knadh/koanf/maps v0.1.2 // indirect

@@ -51,7 +51,7 @@ func placeMarks(marks []placedMark, left, right float64) (placed []placedMark, l
 
 const labelGap = 5 // pixels between a line and its label
 
-func (m *placedMark) length() float64 { return labelGap + charWidth*float64(len([]rune(m.text()))) }
+func (m *placedMark) length() float64 { return labelGap + charWidth*letterCount(m.text()) }
 
 func placeSplit(marks []placedMark, split int, left, right float64) (placed []placedMark, lanes, labels int) {
 	placed = slices.Clone(marks)

@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"image/color"
 	"math"
-	"sync"
+	"slices"
+	"strings"
 
 	"git.sr.ht/~sbinet/gg"
-	"golang.org/x/image/font"
-	"golang.org/x/image/font/gofont/gobold"
-	"golang.org/x/image/font/gofont/goregular"
-	"golang.org/x/image/font/opentype"
+	"github.com/go-text/typesetting/font/opentype"
 )
 
 // palette are the colors of chart.css, which a test compares.
@@ -33,34 +31,33 @@ func rgba(hex string, opacity float64) color.Color {
 	return color.NRGBA{r, g, b, uint8(math.Round(255 * opacity))}
 }
 
-var fonts = sync.OnceValues(func() ([2]*opentype.Font, error) {
-	regular, err := opentype.Parse(goregular.TTF)
-	if err != nil {
-		return [2]*opentype.Font{}, err
-	}
-	bold, err := opentype.Parse(gobold.TTF)
-	return [2]*opentype.Font{regular, bold}, err
-})
-
 // pngScale makes the picture sharp on screens with small pixels.
 const pngScale = 2
 
-// PNG draws the same chart as SVG does, as a picture of twice the width in pixels. It is always standalone.
+// PNG draws the same chart as SVG does, as a picture of twice the width in pixels. It is always standalone. Letters that neither the Go
+// fonts nor those of the machine have are replaced by the name of their script in brackets, and a note in the picture says so.
 func PNG(c Chart, o Options) ([]byte, error) {
-	faces, err := fonts()
-	if err != nil {
-		return nil, fmt.Errorf("draw a chart: %w", err)
+	return drawPNG(c, o, ofThisMachine)
+}
+
+// Missing are the scripts of a chart's texts for which this machine has no font, so that PNG cannot show them.
+func Missing(c Chart) []string {
+	_, missing := legible(c, ofThisMachine)
+	return missing
+}
+
+func drawPNG(c Chart, o Options, l *letters) ([]byte, error) {
+	c, missing := legible(c, l)
+	if len(missing) > 0 {
+		c.Notes = append(slices.Clip(c.Notes), "Not drawn here, for want of a font: "+strings.Join(missing, ", ")+".")
 	}
 	d := newDrawing(c, o)
-	p := &painter{drawing: d, gg: gg.NewContext(int(d.width*pngScale), int(math.Ceil(d.height)*pngScale)), colors: lightColors, fonts: faces, faces: map[string]font.Face{}}
+	p := &painter{drawing: d, gg: gg.NewContext(int(d.width*pngScale), int(math.Ceil(d.height)*pngScale)), colors: lightColors, letters: l}
 	if o.Theme == "dark" {
 		p.colors = darkColors
 	}
 	p.gg.Scale(pngScale, pngScale)
 	p.draw()
-	if p.fault != nil {
-		return nil, fmt.Errorf("draw a chart: %w", p.fault)
-	}
 	var out bytes.Buffer
 	if err := p.gg.EncodePNG(&out); err != nil {
 		return nil, fmt.Errorf("draw a chart: %w", err)
@@ -68,37 +65,60 @@ func PNG(c Chart, o Options) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// legible is a chart with texts that can be drawn, and the scripts that cannot.
+func legible(c Chart, l *letters) (_ Chart, missing []string) {
+	c.Notes, c.Marks, c.Lines = slices.Clone(c.Notes), slices.Clone(c.Marks), slices.Clone(c.Lines)
+	texts := []*string{&c.Title, &c.Source}
+	for i := range c.Notes {
+		texts = append(texts, &c.Notes[i])
+	}
+	for i := range c.Marks {
+		texts = append(texts, &c.Marks[i].Label)
+	}
+	for i := range c.Lines {
+		texts = append(texts, &c.Lines[i].Name)
+	}
+	for _, text := range texts {
+		var without []string
+		*text, without = l.legible(*text)
+		missing = append(missing, without...)
+	}
+	slices.Sort(missing)
+	return c, slices.Compact(missing)
+}
+
 type painter struct {
 	*drawing
-	gg     *gg.Context
-	colors palette
-	fonts  [2]*opentype.Font
-	faces  map[string]font.Face
-	fault  error
+	gg      *gg.Context
+	colors  palette
+	letters *letters
 }
 
 // text writes s; ax is 0 for start, 0.5 for middle and 1 for end.
 func (p *painter) text(s string, x, y, size, ax float64, bold bool, hex string) {
-	weight := 0
-	if bold {
-		weight = 1
-	}
-	name := fmt.Sprint(size, weight)
-	if p.faces[name] == nil {
-		face, err := opentype.NewFace(p.fonts[weight], &opentype.FaceOptions{Size: size * pngScale, DPI: 72, Hinting: font.HintingNone})
-		if err != nil {
-			p.fault = err
-			return
+	outline, width := p.letters.set(s, size, bold)
+	x -= ax * width
+	at := func(point [2]float64) (float64, float64) { return x + point[0], y + point[1] }
+	for i := range outline {
+		a := &outline[i].args
+		switch outline[i].op {
+		case opentype.SegmentOpMoveTo:
+			p.gg.MoveTo(at(a[0]))
+		case opentype.SegmentOpLineTo:
+			p.gg.LineTo(at(a[0]))
+		case opentype.SegmentOpQuadTo:
+			cx, cy := at(a[0])
+			tx, ty := at(a[1])
+			p.gg.QuadraticTo(cx, cy, tx, ty)
+		case opentype.SegmentOpCubeTo:
+			ax, ay := at(a[0])
+			bx, by := at(a[1])
+			tx, ty := at(a[2])
+			p.gg.CubicTo(ax, ay, bx, by, tx, ty)
 		}
-		p.faces[name] = face
 	}
-	// Letters are drawn at their final size: scaled ones would be blurred.
-	p.gg.Push()
-	p.gg.Identity()
-	p.gg.SetFontFace(p.faces[name])
 	p.gg.SetColor(rgba(hex, 1))
-	p.gg.DrawStringAnchored(s, x*pngScale, y*pngScale, ax, 0)
-	p.gg.Pop()
+	p.gg.Fill()
 }
 
 func (p *painter) rect(x, y, w, h float64, hex string, opacity float64) {
@@ -124,7 +144,7 @@ func (p *painter) draw() {
 		p.text(line, d.unitX(), d.unitY(i), fontSize, 0, false, p.colors.soft)
 	}
 	for i, note := range d.notes {
-		p.text(note, d.noteX(), d.noteY(i), fontSize, 0, true, p.colors.ink)
+		p.text(note, d.left, d.noteY(i), fontSize, 0, true, p.colors.ink)
 	}
 	for _, a := range d.c.Alarms {
 		if a.To.After(d.c.From) && a.From.Before(d.c.To) {

@@ -113,7 +113,7 @@ func (d *drawing) layout() {
 	d.units = wrap(d.unit(), int((d.width-8)/unitWidth))
 	d.notes = nil
 	for _, note := range d.c.Notes {
-		d.notes = append(d.notes, wrap(note, int((d.right-4)/charWidth))...)
+		d.notes = append(d.notes, wrap(note, int((d.right-d.left)/charWidth))...)
 	}
 	d.top = 46 + d.second() + laneHeight*float64(d.legendRows+len(d.notes)) + laneHeight*float64(lanes) + 6
 	d.bottom = d.top + math.Round(min(300, max(190, d.width*0.3)))
@@ -142,7 +142,7 @@ func (d *drawing) separate() {
 func (d *drawing) sourceLines() []string {
 	room := int((d.right - d.left) / (charWidth * 0.88)) // its type is smaller
 	when := dates(d.c.From, d.c.To) + ", " + d.words.utc + "."
-	if whole := when + " " + d.c.Source; len([]rune(whole)) <= room {
+	if whole := when + " " + d.c.Source; letterCount(whole) <= float64(room) {
 		return []string{whole}
 	}
 	return []string{cut(when, room), cut(d.c.Source, room)}
@@ -166,7 +166,7 @@ func (d *drawing) placeLegend() {
 	}
 	x, row := d.left, 0
 	for i := range items {
-		length := 20 + charWidth*float64(len([]rune(items[i].text))) + 14
+		length := 20 + charWidth*letterCount(items[i].text) + 14
 		if x+length > d.right && x > d.left {
 			x, row = d.left, row+1
 		}
@@ -192,11 +192,11 @@ func (d *drawing) y(v float64) float64 {
 
 // unitX is where the unit begins: under the title, or further left where it would not fit.
 func (d *drawing) unitX() float64 {
-	longest := 0
+	longest := 0.0
 	for _, line := range d.units {
-		longest = max(longest, len([]rune(line)))
+		longest = max(longest, letterCount(line))
 	}
-	return max(4, min(d.left, d.width-4-charWidth*float64(longest)))
+	return max(4, min(d.left, d.width-4-charWidth*longest))
 }
 
 // unitWidth is that of a letter of the unit, words in small letters.
@@ -237,7 +237,7 @@ func (d *drawing) open(o Options) {
 		d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.unitX()), num(d.unitY(i)), escape(line))
 	}
 	for i, note := range d.notes {
-		d.printf("<text class=\"chart-note\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.noteX()), num(d.noteY(i)), escape(note))
+		d.printf("<text class=\"chart-note\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.left), num(d.noteY(i)), escape(note))
 	}
 }
 
@@ -394,8 +394,6 @@ func (d *drawing) legend() {
 	d.w.WriteString("</g>\n")
 }
 
-func (d *drawing) noteX() float64 { return min(d.left, 14) }
-
 func (d *drawing) noteY(i int) float64 { return 56 + d.second() + laneHeight*float64(i) }
 
 func (d *drawing) legendY(i legendItem) float64 {
@@ -417,22 +415,6 @@ func themed(theme string) string {
 	default:
 		return Style
 	}
-}
-
-// wrap breaks a text into lines of at most n characters, two at most.
-func wrap(s string, n int) []string {
-	line, rest := s, ""
-	if len([]rune(s)) > n {
-		at := strings.LastIndex(string([]rune(s)[:n]), " ")
-		if at <= 0 {
-			return []string{cut(s, n)}
-		}
-		line, rest = s[:at], strings.TrimSpace(s[at:])
-	}
-	if rest == "" {
-		return []string{line}
-	}
-	return []string{line, cut(rest, n)}
 }
 
 func (d *drawing) printf(format string, args ...any) { fmt.Fprintf(&d.w, format, args...) }
@@ -460,12 +442,4 @@ func safeID(s string) string {
 		return "chart"
 	}
 	return s
-}
-
-func cut(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n || n < 2 {
-		return s
-	}
-	return string(r[:n-1]) + "…"
 }

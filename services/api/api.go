@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,6 +51,7 @@ type API struct {
 	embeds      *shelf
 	days        *days
 	statements  chan struct{} // those that are being answered
+	fontless    sync.Map      // scripts that PNG could not draw, which the log has said
 
 	started chan struct{} // closed once address or fault is known
 	address string

@@ -226,6 +226,11 @@ func (a *API) draw(kind string, page *embedPage, l look, cache string, fresh tim
 		if err != nil {
 			return nil, err
 		}
+		for _, script := range chart.Missing(page.Chart) {
+			if _, said := a.fontless.LoadOrStore(script, true); !said {
+				a.deps.Log.Warn("no font of this machine has the letters of a chart, so its PNG names their script instead", "script", script)
+			}
+		}
 		k.media, k.body = "image/png", body
 	case "json":
 		body, err := json.Marshal(page.picture)
