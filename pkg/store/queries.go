@@ -96,6 +96,19 @@ func (s *Store) LatestTime(ctx context.Context, service string) (time.Time, erro
 	return latest.UTC().Add(time.Minute), nil
 }
 
+// recorded is how long after their minute the counts of a recording are written at least; what is live is written within minutes, and after a failure
+// within what Kafka keeps.
+const recorded = 24 * time.Hour
+
+// Recorded reports whether what was ingested in the hour before at, a time of LatestTime, was read from a recording long afterwards, rather than heard live.
+func (s *Store) Recorded(ctx context.Context, at time.Time) (bool, error) {
+	var soonest int64
+	err := s.ask(ctx, "read when the latest counts were written", func(rows driver.Rows) error { return rows.Scan(&soonest) },
+		"SELECT min(toInt64(toUnixTimestamp(written_at)) - toInt64(toUnixTimestamp(minute))) FROM source_minutes WHERE minute >= ? AND minute < ?",
+		at.Add(-time.Hour).UTC(), at.UTC())
+	return soonest > int64(recorded/time.Second), err
+}
+
 // Activity is how much was said of a service.
 type Activity struct {
 	Service string

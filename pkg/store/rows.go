@@ -25,6 +25,8 @@ type SourceMinute struct {
 	PostsPartition int
 	FirstOffset    int64
 	Version        uint64
+	// WrittenAt is of the wall clock; zero stands for the time of the insert.
+	WrittenAt time.Time
 }
 
 // NewSourceMinute returns the row for one count of a Progress record.
@@ -184,11 +186,14 @@ func farthest(posts []*outcryv1.Retraction) []*outcryv1.Retraction {
 
 // InsertSourceMinutes writes denominators.
 func (s *Store) InsertSourceMinutes(ctx context.Context, rows []SourceMinute) error {
-	return insert(ctx, s, "source_minutes (source, minute, posts_partition, first_offset, posts, deletes, unreadable, version)",
+	return insert(ctx, s, "source_minutes (source, minute, posts_partition, first_offset, posts, deletes, unreadable, written_at, version)",
 		rows, func(b driver.Batch, r *SourceMinute) error {
-			c := r.outcry
+			c, written := r.outcry, r.WrittenAt
+			if written.IsZero() {
+				written = time.Now()
+			}
 			return b.Append(c.GetSource(), time.Unix(c.GetMinute()*60, 0).UTC(), uint16(r.PostsPartition), r.FirstOffset,
-				uint64(c.GetPosts()), uint64(c.GetDeletes()), uint64(c.GetUnreadable()), r.Version)
+				uint64(c.GetPosts()), uint64(c.GetDeletes()), uint64(c.GetUnreadable()), written.UTC(), r.Version)
 		})
 }
 

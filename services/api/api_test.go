@@ -294,6 +294,7 @@ func TestSilentIsNotQuiet(t *testing.T) {
 		{"heard", clock(12, 0), false, "ok", "ok", "ok", "All quiet", ""},
 		{"one silent", clock(12, 0), true, "ok", "unknown", "ok", "Quiet where anything is heard", "bluesky"},
 		{"all silent since an hour", time.Now().Add(-time.Hour).Truncate(time.Minute), false, "unknown", "unknown", "unknown", "Nothing can be said", ""},
+		{"all silent since a month", time.Now().AddDate(0, -1, 0).Truncate(time.Minute), false, "unknown", "unknown", "unknown", "Nothing can be said", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, err := open(t.Context(), strings.ReplaceAll(test.name, " ", "_"))
@@ -312,7 +313,11 @@ func TestSilentIsNotQuiet(t *testing.T) {
 					id := uint64(2*n + len(mentions)%2 + 1)
 					mentions = append(mentions, store.Mention{Mention: &outcryv1.Mention{Id: id, Service: service, Source: source, Label: outcryv1.Label_LABEL_OTHER,
 						PostId: fmt.Sprint(id), Author: id, TimeUs: at.UnixMicro(), Text: "words"}})
-					minutes = append(minutes, store.NewSourceMinute(&outcryv1.SourceCount{Source: source, Minute: at.Unix() / 60, Posts: 100}, &outcryv1.Progress{FirstOffset: int64(n)}, 1))
+					minute := store.NewSourceMinute(&outcryv1.SourceCount{Source: source, Minute: at.Unix() / 60, Posts: 100}, &outcryv1.Progress{FirstOffset: int64(n)}, 1)
+					if test.heading == "Nothing can be said" { // heard live, until it ended
+						minute.WrittenAt = at.Add(2 * time.Minute)
+					}
+					minutes = append(minutes, minute)
 				}
 			}
 			var silences []store.SourceSilence

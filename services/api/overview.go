@@ -100,11 +100,18 @@ func (a *API) listen(ctx context.Context, o *overview) (silent []string, err err
 		if o.At, err = a.deps.Store.LatestTime(ctx, ""); err != nil {
 			return nil, err
 		}
-		age := time.Since(o.At)
-		o.Deaf = o.At.IsZero() || age > silence && age < recording
-	}
-	if o.At.IsZero() {
-		return nil, nil
+		if o.At.IsZero() {
+			o.Deaf = true
+			return nil, nil
+		}
+		if time.Since(o.At) > silence {
+			// Of a recording its end is asked for; of a listener, what is so now.
+			recorded, err := a.deps.Store.Recorded(ctx, o.At)
+			if err != nil {
+				return nil, err
+			}
+			o.Deaf = !recorded
+		}
 	}
 	s, err := a.deps.Store.Silence(ctx, o.At)
 	if err != nil {

@@ -36,9 +36,6 @@ func (s state) rank() int {
 // silence after which what is not heard is unknown rather than ok.
 const silence = 15 * time.Minute
 
-// recording is the age from which data that end are a recording, of which the end is asked for, rather than the last that a listener heard.
-const recording = 7 * 24 * time.Hour
-
 // incidentState is what an incident meant for its service at a moment, as far as its times tell.
 func incidentState(i *outcryv1.Incident, at time.Time) state {
 	us := at.UnixMicro()
