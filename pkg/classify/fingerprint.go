@@ -14,9 +14,11 @@ const fingerprintRunes = 600
 // copyRunes is how many letters and digits a text must have to be a copy of an equal one: many people write "skype is down".
 const copyRunes = 32
 
-// CopyFingerprint is Fingerprint, but 0 for a text so short that people write it without having read it from each other.
+// CopyFingerprint is equal for near-identical texts: beyond what Fingerprint leaves out, it leaves out pictographs, digits, hashtags
+// and the repetition of a letter ("sooo"), by which copies are made to look different. It is 0 for a text so short that people write it
+// without having read it from each other. It does not allocate.
 func CopyFingerprint(text string) uint64 {
-	h, runes := fingerprint(text)
+	h, runes := fingerprint(text, true)
 	if runes < copyRunes {
 		return 0
 	}
@@ -26,24 +28,38 @@ func CopyFingerprint(text string) uint64 {
 // Fingerprint hashes the letters and digits of a text, without links, handles, case, accents, punctuation and the prefix of a repost:
 // it is equal for copied texts. It does not allocate.
 func Fingerprint(text string) uint64 {
-	h, _ := fingerprint(text)
+	h, _ := fingerprint(text, false)
 	return h
 }
 
-// fingerprint returns the hash and how many runes, up to fingerprintRunes, are in it.
-func fingerprint(text string) (h uint64, runes int) {
+// fingerprint returns the hash and how many runes, up to fingerprintRunes, are in it; bare leaves decoration out.
+func fingerprint(text string, bare bool) (h uint64, runes int) {
 	text = withoutRepostPrefix(text)
 	h = 14695981039346656037
 	var buf [utf8.UTFMax * 2]byte
+	last := rune(-1)
 	for i := 0; i < len(text) && runes < fingerprintRunes; {
 		if n := skipped(text, i); n > 0 {
 			i += n
+			continue
+		}
+		if bare && text[i] == '#' {
+			i++
+			for i < len(text) && !boundary(text[i]) {
+				i++
+			}
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(text[i:])
 		i += size
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && !nlp.Pictograph(r) {
 			continue
+		}
+		if bare {
+			if !unicode.IsLetter(r) && !unicode.IsMark(r) || r == last {
+				continue
+			}
+			last = r
 		}
 		for _, c := range nlp.AppendFold(buf[:0], r) {
 			h = (h ^ uint64(c)) * 1099511628211

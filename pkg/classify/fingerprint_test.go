@@ -33,3 +33,31 @@ func TestFingerprint(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestCopyFingerprint(t *testing.T) {
+	const text = "my phone company says that the skype servers have died again"
+	want := classify.CopyFingerprint(text)
+	if want == 0 {
+		t.Fatal("a text of this length can be a copy")
+	}
+	for _, copied := range []string{
+		"RT @someone: " + text, text + " 😡😡", text + " #skypedown #fail", text + " 17", "1) " + text, "My phone company says that the Skype servers have diiied AGAIN!!! https://t.co/abc",
+	} {
+		if classify.CopyFingerprint(copied) != want {
+			t.Errorf("%q is not recognised as a copy", copied)
+		}
+	}
+	for _, other := range []string{text + " i think", "my phone company says that the skype servers are fine again"} {
+		if classify.CopyFingerprint(other) == want {
+			t.Errorf("%q is taken for a copy", other)
+		}
+	}
+	for _, short := range []string{"skype is down", "skype is down 😡😡😡😡😡😡😡😡😡😡😡😡😡😡😡😡😡😡😡😡😡😡😡😡", "skype is down #a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6", "skype is doooooooooooooooooooooooooooooown", ""} {
+		if classify.CopyFingerprint(short) != 0 {
+			t.Errorf("%q is too short to be a copy", short)
+		}
+	}
+	if n := testing.AllocsPerRun(50, func() { classify.CopyFingerprint(text) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
