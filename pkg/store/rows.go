@@ -165,6 +165,19 @@ func (s *Store) withdrawAccounts(ctx context.Context, accounts []*outcryv1.Retra
 	return nil
 }
 
+// HeldPosts returns the ids of at most so many posts of a network whose text or address is stored: those after an id, in the order of ids.
+func (s *Store) HeldPosts(ctx context.Context, network, after string, most int) (ids []string, err error) {
+	err = s.query(ctx, "read which posts are held", func() { ids = nil }, func(rows driver.Rows) error {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		ids = append(ids, id)
+		return nil
+	}, `SELECT DISTINCT post_id FROM mentions FINAL WHERE source = ? AND post_id > ? AND (text != '' OR url != '') ORDER BY post_id LIMIT ?`, network, after, most)
+	return ids, err
+}
+
 // farthest keeps, of several retractions of a post, the one that reaches the highest revision.
 func farthest(posts []*outcryv1.Retraction) []*outcryv1.Retraction {
 	type key struct{ source, id string }

@@ -223,6 +223,36 @@ func TestWithdrawnAccounts(t *testing.T) {
 	}
 }
 
+// What is held of a network is what was not withdrawn: by text or by address, each post once, and in parts.
+func TestHeldPosts(t *testing.T) {
+	s, ctx := open(t, "held"), t.Context()
+	var list []store.Mention
+	for id := uint64(1); id <= 7; id++ {
+		m := mention(id, id, clock(16, 0, 0), outcryv1.Label_LABEL_OUTAGE)
+		m.Source, m.PostId, m.Text, m.Url = "x", fmt.Sprint("p", id), "", fmt.Sprint("https://x.com/i/status/", id)
+		list = append(list, m)
+	}
+	list[1].Id, list[1].PostId, list[1].Service = 8, "p1", "gmail" // the same post names it too
+	list[2].Source = "mastodon"
+	list[3].Text, list[3].Url = "text", ""
+	list[4].Url = "" // nothing but an id
+	must(t, s.InsertMentions(ctx, list))
+	held := func(after string, most int, want ...string) {
+		t.Helper()
+		got, err := s.HeldPosts(ctx, "x", after, most)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("held after %q: %v\n%s", after, err, diff)
+		}
+	}
+	held("", 10, "p1", "p4", "p6", "p7")
+	held("", 2, "p1", "p4")
+	held("p4", 2, "p6", "p7")
+	held("p7", 2)
+	must(t, s.Withdraw(ctx, []*outcryv1.Retraction{{Source: "x", PostId: "p1", Revision: 1 << 60}, {Source: "x", PostId: "p7", Revision: 1 << 60}}))
+	must(t, s.InsertMentions(ctx, list)) // delivered again
+	held("", 10, "p4", "p6")
+}
+
 // More withdrawals than fit one statement.
 func TestManyWithdrawals(t *testing.T) {
 	s := open(t, "many_withdrawals")

@@ -75,7 +75,7 @@ func (p *parts) sources(ctx context.Context, a *app, cmd *cli.Command) (all []so
 	if cmd.Args().Present() {
 		return []source.Source{a.files(ctx, cmd.Args().Slice(), decode)}, false, nil
 	}
-	all, err = p.cfg.Ingest.Sources(source.Deps{Log: p.log, Catalog: p.catalog})
+	all, err = p.cfg.Ingest.Sources(source.Deps{Log: p.log, Catalog: p.catalog, Held: p.engines.store.HeldPosts})
 	if err != nil {
 		return nil, false, fmt.Errorf("ingest: %w", err)
 	}

@@ -95,6 +95,9 @@ type Deps struct {
 	Log *slog.Logger
 	// Catalog is whom Outcry listens for, for networks that have to be told what to search for, and for status pages.
 	Catalog *catalog.Catalog
+	// Held returns the ids of at most so many stored posts of a network of which something could be withdrawn: those after an id, in order. For networks
+	// that do not tell of deletes and have to be asked. Nil where nothing is stored.
+	Held func(ctx context.Context, network, after string, most int) (ids []string, err error)
 }
 
 // Prober is a Source that can say whether it would work, for `outcry doctor`: it connects, looks and leaves.

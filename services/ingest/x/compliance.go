@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,37 +16,23 @@ import (
 	"outcry.dev/services/ingest/source"
 )
 
-// heard is a post that was handed on.
-type heard struct {
-	id string
-	at time.Time
-}
-
 const (
-	// heldFor is how long evidence stays, unless told otherwise: what is older has nothing that could be withdrawn.
-	heldFor = 30 * 24 * time.Hour
-	// maxHeard is how many posts are asked for; at $0.005 each, that many cost $1,000.
-	maxHeard = 200_000
+	// maxJob is how many ids are handed in at once, and are in memory meanwhile: some 20 MB with what is made of them.
+	maxJob = 100_000
 	// jobTime is how long a job may take.
 	jobTime = time.Hour
 	// maxResult bounds the answer of a job.
 	maxResult = 64 << 20
+	// tryAgain is how long after a job that failed, or whose process died, the next one is made, at the earliest.
+	tryAgain = 15 * time.Minute
+	// lookAgain is how long after nothing was held it is looked for again, which costs X nothing.
+	lookAgain = time.Minute
 )
 
-// askEvery is how often a job is asked whether it is complete.
-var askEvery = 30 * time.Second
+// firstAsk is how long after ids were handed in a job is asked whether it is complete. It doubles with every try, up to mostAsk.
+var firstAsk = time.Second
 
-// remember keeps a post's id. With mu held.
-func (s *Source) remember(id string, now time.Time) {
-	old := 0
-	for old < len(s.heard) && now.Sub(s.heard[old].at) > heldFor {
-		old++
-	}
-	if len(s.heard)-old >= maxHeard { // many at once: what follows has to move
-		old += maxHeard / 10
-	}
-	s.heard = append(slices.Delete(s.heard, 0, old), heard{id, now})
-}
+const mostAsk = 30 * time.Second
 
 // job is what X says of one.
 type job struct {
@@ -57,30 +42,71 @@ type job struct {
 	Download string `json:"download_url"`
 }
 
-// comply hands in the ids of what was heard, and withdraws what is gone. A job that fails is no reason to end the stream: the next one asks for the same.
-func (s *Source) comply(ctx context.Context, in *source.Session) error {
-	s.mu.Lock()
-	ids := make([]string, 0, len(s.heard))
-	for _, h := range s.heard {
-		ids = append(ids, h.id)
+// followDeletes asks X which of the posts that are held are gone, for as long as ctx lasts.
+func (s *Source) followDeletes(ctx context.Context, in *source.Session) error {
+	for {
+		s.mu.Lock()
+		wait := min(time.Until(s.spent.Comply), s.cfg.ComplianceEvery) // it may have been planned with another setting
+		s.mu.Unlock()
+		if err := polite.Sleep(ctx, max(0, wait)); err != nil {
+			return err
+		}
+		if err := s.comply(ctx, in); err != nil {
+			return err
+		}
 	}
+}
+
+// complyIfDue does it once, where no stream is read.
+func (s *Source) complyIfDue(ctx context.Context, in *source.Session) error {
+	s.mu.Lock()
+	due := time.Until(s.spent.Comply) <= 0
 	s.mu.Unlock()
-	if len(ids) == 0 {
+	if s.held == nil || s.cfg.ComplianceEvery == 0 || !due {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, jobTime)
-	defer cancel()
-	err := s.withdraw(ctx, ids, in)
-	var inner *emitError
-	switch {
-	case errors.As(err, &inner):
-		return inner.err
-	case errors.Is(ctx.Err(), context.Canceled):
-		return ctx.Err()
-	case err != nil && in.Log != nil:
-		in.Log.Warn("deleted posts could not be asked for; trying again later", "in", s.cfg.ComplianceEvery, "error", polite.Line(err.Error()))
+	return s.comply(ctx, in)
+}
+
+// plan says when X is asked next. That is part of the cursor, so whoever goes on knows it.
+func (s *Source) plan(at time.Time, in *source.Session) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spent.Comply = at.UTC()
+	return in.Emit(source.Event{Kind: source.Mark, Cursor: s.spent.cursor()})
+}
+
+// comply hands in the ids of all posts that are held, job after job, and withdraws what is gone. A job that fails is no reason to end the stream.
+func (s *Source) comply(ctx context.Context, in *source.Session) error {
+	began := time.Now()
+	next := began.Add(lookAgain)
+	for after := ""; ; {
+		ids, err := s.held(ctx, SourceName, after, maxJob)
+		if err == nil && len(ids) == 0 {
+			return s.plan(next, in)
+		}
+		if err == nil {
+			// Until all answers are there, the next round is near. Whoever dies meanwhile leaves that behind, and so does not ask at every start.
+			if err := s.plan(began.Add(min(tryAgain, s.cfg.ComplianceEvery)), in); err != nil {
+				return err
+			}
+			err = s.withdraw(ctx, ids, in)
+		}
+		var inner *emitError
+		switch {
+		case errors.As(err, &inner):
+			return inner.err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			next = time.Now().Add(min(tryAgain, s.cfg.ComplianceEvery))
+			if in.Log != nil {
+				in.Log.Warn("deleted posts could not be asked for; trying again later", "in", time.Until(next).Round(time.Second), "error", polite.Line(err.Error()))
+			}
+			return s.plan(next, in)
+		}
+		next, after = began.Add(s.cfg.ComplianceEvery), ids[len(ids)-1]
 	}
-	return nil
 }
 
 // emitError tells the pipeline's faults from the network's.
@@ -88,7 +114,10 @@ type emitError struct{ err error }
 
 func (e *emitError) Error() string { return e.err.Error() }
 
+// withdraw is one job.
 func (s *Source) withdraw(ctx context.Context, ids []string, in *source.Session) error {
+	ctx, cancel := context.WithTimeout(ctx, jobTime)
+	defer cancel()
 	var made struct {
 		Data job `json:"data"`
 	}
@@ -104,8 +133,8 @@ func (s *Source) withdraw(ctx context.Context, ids []string, in *source.Session)
 		return fmt.Errorf("hand in ids: %w", err)
 	}
 	_ = body.Close() // nothing of it is read
-	for made.Data.Status != "complete" {
-		if err := polite.Sleep(ctx, askEvery); err != nil {
+	for pause := firstAsk; made.Data.Status != "complete"; pause = min(2*pause, mostAsk) {
+		if err := polite.Sleep(ctx, pause); err != nil {
 			return err
 		}
 		if err := s.call(ctx, http.MethodGet, "/2/compliance/jobs/"+id, nil, &made); err != nil {
@@ -124,7 +153,7 @@ func (s *Source) withdraw(ctx context.Context, ids []string, in *source.Session)
 
 // gone withdraws what a job's answer names, of what was handed in: one object a line.
 func (s *Source) gone(lines *polite.Lines, ids []string, in *source.Session) error {
-	left, removed := make(map[string]bool, len(ids)), map[string]bool{}
+	left := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		left[id] = true
 	}
@@ -135,9 +164,6 @@ func (s *Source) gone(lines *polite.Lines, ids []string, in *source.Session) err
 		case errors.As(err, &long):
 			continue
 		case errors.Is(err, io.EOF):
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.heard = slices.DeleteFunc(s.heard, func(h heard) bool { return removed[h.id] })
 			return nil
 		case err != nil:
 			return fmt.Errorf("read the answer of a compliance job: %w", err)
@@ -151,7 +177,7 @@ func (s *Source) gone(lines *polite.Lines, ids []string, in *source.Session) err
 		if json.Unmarshal(line, &r) != nil || r.Action != "delete" || r.Reason == "scrub_geo" || !left[r.ID] {
 			continue
 		}
-		left[r.ID], removed[r.ID] = false, true
+		left[r.ID] = false
 		s.mu.Lock()
 		err = in.Emit(source.Event{Kind: source.Delete, Post: post.Post{Source: SourceName, ID: r.ID, CreatedAt: time.Now()}})
 		s.mu.Unlock()

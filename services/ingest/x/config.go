@@ -26,7 +26,7 @@ type Config struct {
 	Tag             string        `koanf:"tag" doc:"Tag of the rules that are Outcry's; others are left alone."`
 	MaxRules        int           `koanf:"max_rules" doc:"Rules that may be used, 1 to 1000."`
 	CountsEvery     time.Duration `koanf:"counts_every" doc:"How often the counts endpoint is asked how many posts a rule matches, one rule after the other, at the price of a post; 0: only by doctor. Else 1m to 720h."`
-	ComplianceEvery time.Duration `koanf:"compliance_every" doc:"How often X is asked which of the posts that were heard are gone (batch compliance), so that they are withdrawn; X wants that within 24h. 0: never. Else 5m to 24h."`
+	ComplianceEvery time.Duration `koanf:"compliance_every" doc:"How often X is asked which of the posts that are stored are gone (batch compliance), so that they are withdrawn; X wants that within 24h. 0: never. Else 5m to 24h."`
 	IdleTimeout     time.Duration `koanf:"idle_timeout" doc:"Silence after which the connection is given up; the server sends something every 20s. 1s to 5m."`
 }
 
@@ -102,7 +102,7 @@ func (c Config) Sources(d source.Deps) ([]source.Source, error) {
 	if len(rules) > c.MaxRules {
 		return nil, fmt.Errorf("x: the names need %d rules and max_rules is %d; name fewer in x.services", len(rules), c.MaxRules)
 	}
-	return []source.Source{&Source{cfg: c, base: strings.TrimRight(c.URL, "/"), rules: rules, client: polite.Client(), seen: recent.New[struct{}](100_000), volumes: make([]int64, len(rules))}}, nil
+	return []source.Source{&Source{cfg: c, base: strings.TrimRight(c.URL, "/"), rules: rules, client: polite.Client(), seen: recent.New[struct{}](100_000), volumes: make([]int64, len(rules)), held: d.Held}}, nil
 }
 
 // Rules of waiting are those that X has published.

@@ -8,7 +8,8 @@
 //   - The catalog's names are packed into as few rules as fit, whatever service they belong to: what a post is about is not the rule's to say.
 //     Rules with another tag are left alone. Rules cannot be changed: they are deleted and added.
 //   - The server may spell fields with tweet or with post.
-//   - The stream does not tell of deletes. The ids of what was heard are handed in for batch compliance from time to time, and what is gone is
-//     withdrawn. The files of a job lie elsewhere: they are fetched without the token.
+//   - The stream does not tell of deletes. The ids of what is stored are handed in for batch compliance from time to time, and what is gone is
+//     withdrawn. Which those are is asked of the tables, and not remembered, so restarts and other processes make no difference. The files of a job lie
+//     elsewhere: they are fetched without the token.
 //   - There is no going back: what was missed is a gap.
 package x

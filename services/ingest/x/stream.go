@@ -38,9 +38,9 @@ type Source struct {
 	spent   *spending  // nil before the first run
 	volumes []int64    // posts a day by rule, and one more; 0 where it was not asked for
 	next    int        // the rule that is asked for next
-	heard   []heard    // for batch compliance, the oldest first
-	// complied is when a compliance job was made last, or the process began.
-	complied time.Time
+
+	// held gives the ids of posts that are stored, see source.Deps; nil where nothing is.
+	held func(ctx context.Context, network, after string, most int) ([]string, error)
 }
 
 // spending is the cursor: what was paid for in a month.
@@ -51,6 +51,8 @@ type spending struct {
 	Alive time.Time `json:"alive,omitzero"`
 	// Counted is when the counts endpoint was asked last.
 	Counted time.Time `json:"counted,omitzero"`
+	// Comply is when X is to be asked next which posts are gone.
+	Comply time.Time `json:"comply,omitzero"`
 }
 
 func (s *spending) cursor() string {
@@ -101,7 +103,7 @@ func (s *Source) load(cursor string) {
 	if s.spent != nil {
 		return
 	}
-	s.spent, s.complied = &spending{}, time.Now()
+	s.spent = &spending{}
 	if cursor != "" && json.Unmarshal([]byte(cursor), s.spent) == nil && s.spent.Posts >= 0 {
 		s.spent.Posts += margin
 	}
@@ -114,8 +116,12 @@ func (s *Source) load(cursor string) {
 func (s *Source) Run(ctx context.Context, in *source.Session) error {
 	s.load(in.Cursor)
 	// The margin is spent even where nothing comes, so that crashing again and again cannot overspend.
-	if err := s.pay(in, 0); err != nil {
-		return err
+	if spent := s.pay(in, 0); spent != nil {
+		// What was read while there was money can still be deleted.
+		if err := s.complyIfDue(ctx, in); err != nil {
+			return ended(ctx, err)
+		}
+		return spent
 	}
 	if err := s.reconcile(ctx); err != nil {
 		return ended(ctx, err)
@@ -126,10 +132,8 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 			return s.every(beside, s.cfg.CountsEvery, &s.spent.Counted, func() error { return s.estimate(beside, in) })
 		})
 	}
-	if s.cfg.ComplianceEvery > 0 {
-		g.Go(func() error {
-			return s.every(beside, s.cfg.ComplianceEvery, &s.complied, func() error { return s.comply(beside, in) })
-		})
+	if s.cfg.ComplianceEvery > 0 && s.held != nil {
+		g.Go(func() error { return s.followDeletes(beside, in) })
 	}
 	g.Go(func() error { return s.read(beside, in) })
 	return ended(ctx, g.Wait())
@@ -277,9 +281,6 @@ func (s *Source) take(line []byte, in *source.Session) error {
 	}
 	e := source.Post(p, 0, now, s.base, 0, line)
 	e.Cursor = s.spent.cursor()
-	if e.Kind == source.Upsert {
-		s.remember(p.ID, now)
-	}
 	if err := in.Emit(e); err != nil {
 		return err
 	}

@@ -466,7 +466,7 @@ func holding(all ...string) http.HandlerFunc {
 }
 
 // listening runs a source until something has come true.
-func listening(t *testing.T, s *Source, cursor string, done func(told []string, status source.Snapshot) bool) (told []string, last string) {
+func listening(t *testing.T, s *Source, cursor string, done func(told []string, last string, status source.Snapshot) bool) (told []string, last string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
@@ -491,7 +491,7 @@ func listening(t *testing.T, s *Source, cursor string, done func(told []string, 
 	}()
 	for {
 		mu.Lock()
-		over := done(told, st.Snapshot(time.Now()))
+		over := done(told, last, st.Snapshot(time.Now()))
 		mu.Unlock()
 		if over || ctx.Err() != nil {
 			cancel()
@@ -512,8 +512,8 @@ func TestCounts(t *testing.T) {
 	s := newServer(t)
 	s.stream = holding()
 	src := s.source(func(c *Config) { c.CountsEvery, c.SpendLimit = time.Hour, 1 })
-	note := func(want string) func([]string, source.Snapshot) bool {
-		return func(_ []string, n source.Snapshot) bool { return n.Note == want }
+	note := func(want string) func([]string, string, source.Snapshot) bool {
+		return func(_ []string, _ string, n source.Snapshot) bool { return n.Note == want }
 	}
 	_, cursor := listening(t, src, "", note("the rules match about 84 posts a day, which cost $0.42 (1 of 2 rules were asked for); what is left of spend_limit lasts 2.3 days"))
 	var sp spending
@@ -522,7 +522,7 @@ func TestCounts(t *testing.T) {
 	}
 	for _, again := range []*Source{src, s.source(func(c *Config) { c.CountsEvery = time.Hour })} { // the same process, and another
 		streams := s.connections()
-		_, cursor = listening(t, again, cursor, func([]string, source.Snapshot) bool { return s.connections() > streams })
+		_, cursor = listening(t, again, cursor, func([]string, string, source.Snapshot) bool { return s.connections() > streams })
 	}
 	s.mu.Lock()
 	asked := len(s.counts)
@@ -543,74 +543,194 @@ func (s *server) connections() int {
 	return s.streams
 }
 
-// Posts that are gone are withdrawn, once, whatever else the answer of a job holds; its files are fetched without the token.
-func TestCompliance(t *testing.T) {
-	defer func(d time.Duration) { askEvery = d }(askEvery)
-	askEvery = time.Millisecond
-	s := newServer(t)
-	s.stream = holding(tweet("1", "skype is down"), tweet("2", "skype is down"), tweet("3", "still down"))
-	jobs, asks, handed := 0, 0, ""
-	s.beside = func(w http.ResponseWriter, r *http.Request) {
-		switch r.Method + " " + r.URL.Path {
-		case "POST /2/compliance/jobs":
-			jobs++
-			if body, _ := io.ReadAll(r.Body); !strings.Contains(string(body), `"type":"tweets"`) {
-				t.Errorf("asked for %s", body)
-			}
-			if jobs == 2 {
-				w.WriteHeader(http.StatusTooManyRequests)
-				return
-			}
-			fmt.Fprintf(w, `{"data":{"id":"j%d","status":"created","upload_url":"%s/files/up","download_url":"%[2]s/files/down"}}`, jobs, s.URL)
-		case "PUT /files/up":
-			body, _ := io.ReadAll(r.Body)
-			handed = string(body)
-			if r.Header.Get("Content-Type") != "text/plain" {
-				t.Errorf("handed in as %s", r.Header.Get("Content-Type"))
-			}
-		case "GET /2/compliance/jobs/j1", "GET /2/compliance/jobs/j3":
-			status := "complete"
-			if asks++; asks < 3 {
-				status = "in_progress"
-			}
-			fmt.Fprintf(w, `{"data":{"id":"j","status":%q,"download_url":"%s/files/down"}}`, status, s.URL)
-		case "GET /files/down":
-			fmt.Fprintln(w, "rubbish\n"+strings.Repeat("x", 100_000))
-			fmt.Fprintln(w, `{"id":"2","action":"delete","created_at":"2026-11-25T03:00:00Z","reason":"scrub_geo"}`)
-			fmt.Fprintln(w, `{"id":"99","action":"delete","reason":"deleted"}`)
-			fmt.Fprintln(w, `{"id":"1","action":"delete","reason":"deleted"}`)
-			fmt.Fprint(w, `{"id":"1","action":"delete","reason":"deleted"}`)
-		default:
-			http.NotFound(w, r)
+// stock is what is stored of X, in the order of ids.
+type stock struct {
+	mu    sync.Mutex
+	ids   []string
+	asked int
+	away  error
+}
+
+func (h *stock) held(_ context.Context, network, after string, most int) ([]string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked++
+	if network != SourceName || most != maxJob {
+		return nil, fmt.Errorf("asked for %d of %s", most, network)
+	}
+	at, found := slices.BinarySearch(h.ids, after)
+	if found {
+		at++
+	}
+	return slices.Clone(h.ids[at:min(len(h.ids), at+most)]), h.away
+}
+
+// offices are where compliance jobs are made.
+type offices struct {
+	*server
+	jobs   int
+	handed []string // per job
+	answer func(job int) string
+}
+
+// With the server's mu held.
+func (o *offices) serve(w http.ResponseWriter, r *http.Request) {
+	var job int
+	switch _, err := fmt.Sscanf(r.URL.Path, "/2/compliance/jobs/j%d", &job); {
+	case r.Method+" "+r.URL.Path == "POST /2/compliance/jobs":
+		o.jobs++
+		if body, _ := io.ReadAll(r.Body); !strings.Contains(string(body), `"type":"tweets"`) {
+			o.t.Errorf("asked for %s", body)
 		}
+		o.handed = append(o.handed, "")
+		if o.answer(o.jobs) == "429" {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		fmt.Fprintf(w, `{"data":{"id":"j%d","status":"created","upload_url":"%s/files/up","download_url":"%[2]s/files/down"}}`, o.jobs, o.URL)
+	case r.Method+" "+r.URL.Path == "PUT /files/up":
+		body, _ := io.ReadAll(r.Body)
+		o.handed[o.jobs-1] = string(body)
+		if r.Header.Get("Content-Type") != "text/plain" {
+			o.t.Errorf("handed in as %s", r.Header.Get("Content-Type"))
+		}
+	case r.Method == http.MethodGet && err == nil:
+		status := "complete"
+		if !strings.HasSuffix(o.handed[job-1], ".\n") {
+			o.handed[job-1], status = o.handed[job-1]+".\n", "in_progress"
+		}
+		fmt.Fprintf(w, `{"data":{"id":"j","status":%q,"download_url":"%s/files/down"}}`, status, o.URL)
+	case r.Method+" "+r.URL.Path == "GET /files/down":
+		fmt.Fprint(w, o.answer(o.jobs))
+	default:
+		http.NotFound(w, r)
 	}
-	src := s.source(func(c *Config) { c.ComplianceEvery = time.Hour })
-	due := func() {
-		src.mu.Lock()
-		defer src.mu.Unlock()
-		src.complied = time.Now().Add(-time.Hour)
-	}
-	told, cursor := listening(t, src, "", func(told []string, _ source.Snapshot) bool { return len(told) == 3 })
-	s.stream = holding()
-	due()
-	after, cursor := listening(t, src, cursor, func(told []string, _ source.Snapshot) bool {
-		src.mu.Lock()
-		defer src.mu.Unlock()
-		return len(src.heard) == 2
+}
+
+func (o *offices) made() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.jobs
+}
+
+func newOffices(t *testing.T, answer func(job int) string) *offices {
+	was := firstAsk
+	firstAsk = time.Millisecond
+	t.Cleanup(func() { firstAsk = was })
+	o := &offices{server: newServer(t), answer: answer}
+	o.stream, o.beside = holding(), o.serve
+	return o
+}
+
+// of returns a source of a process of its own.
+func (o *offices) of(h *stock, change func(*Config)) *Source {
+	src := o.source(func(c *Config) {
+		c.ComplianceEvery = time.Hour
+		if change != nil {
+			change(c)
+		}
 	})
-	if diff := cmp.Diff([]string{"1", "2", "3", "delete 1"}, append(told, after...)); diff != "" || handed != "1\n2\n3\n" {
-		t.Errorf("handed in %q\n%s", handed, diff)
+	src.held = h.held
+	return src
+}
+
+// due returns in how many minutes X is asked next, from a cursor; 0 without one.
+func due(t *testing.T, cursor string) time.Duration {
+	t.Helper()
+	if cursor == "" {
+		return 0
 	}
-	for want := 2; want <= 3; want++ { // refused, and the next time what is gone is known to be
-		due()
-		told, cursor = listening(t, src, cursor, func([]string, source.Snapshot) bool {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return jobs == want
-		})
-		if len(told) > 0 {
-			t.Errorf("told %q", told)
+	var sp spending
+	if err := json.Unmarshal([]byte(cursor), &sp); err != nil {
+		t.Fatalf("cursor is %q: %v", cursor, err)
+	}
+	return time.Until(sp.Comply).Round(time.Minute)
+}
+
+// overdue is a cursor as it is when X has to be asked.
+func overdue() string {
+	return (&spending{Month: time.Now().UTC().Format("2006-01"), Alive: time.Now().UTC(), Comply: time.Now().Add(-time.Second).UTC()}).cursor()
+}
+
+// What is stored is asked for by whatever process goes on, and what is gone is withdrawn, once, whatever else the answer of a job holds; its files are
+// fetched without the token. When X was asked stays known.
+func TestCompliance(t *testing.T) {
+	o := newOffices(t, func(int) string {
+		return "rubbish\n" + strings.Repeat("x", 100_000) + "\n" +
+			`{"id":"2","action":"delete","created_at":"2026-11-25T03:00:00Z","reason":"scrub_geo"}` + "\n" +
+			`{"id":"99","action":"delete","reason":"deleted"}` + "\n" +
+			`{"id":"1","action":"delete","reason":"deleted"}` + "\n" +
+			`{"id":"1","action":"delete","reason":"deleted"}`
+	})
+	h := &stock{ids: []string{"1", "2", "3"}}
+	told, cursor := listening(t, o.of(h, nil), "", func(_ []string, last string, _ source.Snapshot) bool { return last != "" && due(t, last) == time.Hour })
+	if diff := cmp.Diff([]string{"delete 1"}, told); diff != "" || o.handed[0] != "1\n2\n3\n.\n" {
+		t.Errorf("handed in %q\n%s", o.handed, diff)
+	}
+	// Another process knows when it is due, and asks for what is held by then.
+	h.ids = []string{"2", "3"}
+	streams := o.connections()
+	if told, _ := listening(t, o.of(h, nil), cursor, func([]string, string, source.Snapshot) bool { return o.connections() > streams }); len(told) > 0 || o.made() != 1 {
+		t.Errorf("asked %d times; told %q", o.made(), told)
+	}
+	told, _ = listening(t, o.of(h, nil), overdue(), func(_ []string, last string, _ source.Snapshot) bool { return due(t, last) == time.Hour })
+	if len(told) > 0 || o.made() != 2 || o.handed[1] != "2\n3\n.\n" {
+		t.Errorf("handed in %q; told %q", o.handed, told)
+	}
+}
+
+// A job that is refused is made again after a quarter of an hour, one whose process dies likewise; where nothing is held, or that is not known, nobody is asked.
+func TestComplianceAgain(t *testing.T) {
+	o := newOffices(t, func(int) string { return "429" })
+	h := &stock{ids: []string{"1"}}
+	_, cursor := listening(t, o.of(h, nil), overdue(), func(_ []string, last string, _ source.Snapshot) bool {
+		return o.made() == 1 && due(t, last) == tryAgain
+	})
+	if d := due(t, cursor); d != tryAgain {
+		t.Errorf("the next try comes after %s", d)
+	}
+	// It is planned before anything is asked: the process may die at any time.
+	src, boom := o.of(h, nil), errors.New("boom")
+	src.load(overdue())
+	if err := src.comply(t.Context(), &source.Session{Emit: func(e source.Event) error { cursor = e.Cursor; return boom }}); !errors.Is(err, boom) || due(t, cursor) != tryAgain || o.made() != 1 {
+		t.Errorf("%v, %s, %d jobs", err, cursor, o.made())
+	}
+	for _, h := range []*stock{{}, {ids: []string{"1"}, away: errors.New("away")}} {
+		_, cursor = listening(t, o.of(h, nil), overdue(), func(_ []string, last string, _ source.Snapshot) bool { return due(t, last) > 0 })
+		if want := map[bool]time.Duration{true: lookAgain, false: tryAgain}[h.away == nil]; due(t, cursor) != want || o.made() != 1 || h.asked != 1 {
+			t.Errorf("the next look comes after %s, want %s; %d jobs, %d looks", due(t, cursor), want, o.made(), h.asked)
 		}
+	}
+}
+
+// More than a job may have goes into several, in bounded memory; what is planned far ahead comes sooner.
+func TestManyToAskFor(t *testing.T) {
+	o := newOffices(t, func(job int) string { return fmt.Sprintf(`{"id":"%07d","action":"delete"}`, job*maxJob-1) })
+	h := &stock{}
+	for i := range 2*maxJob + 10 {
+		h.ids = append(h.ids, fmt.Sprintf("%07d", i))
+	}
+	told, _ := listening(t, o.of(h, nil), overdue(), func(_ []string, last string, _ source.Snapshot) bool { return due(t, last) == time.Hour })
+	if diff := cmp.Diff([]string{"delete 0099999", "delete 0199999"}, told); diff != "" || o.made() != 3 || strings.Count(o.handed[0], "\n") != maxJob+1 || strings.Count(o.handed[2], "\n") != 11 {
+		t.Errorf("%d jobs\n%s", o.made(), diff)
+	}
+	far := &spending{Comply: time.Now().Add(24 * 365 * time.Hour)}
+	src := o.of(h, nil)
+	src.cfg.ComplianceEvery = time.Millisecond // another setting than before
+	listening(t, src, far.cursor(), func([]string, string, source.Snapshot) bool { return o.made() > 3 })
+}
+
+// Where the money is spent, nothing is read, and deletes are followed all the same.
+func TestComplianceWithoutMoney(t *testing.T) {
+	o := newOffices(t, func(int) string { return `{"id":"1","action":"delete"}` })
+	src := o.of(&stock{ids: []string{"1", "2"}}, func(c *Config) { c.SpendLimit = 0.001 })
+	told, cursor, _, err := run(t, src, overdue())
+	var wait *polite.WaitError
+	if diff := cmp.Diff([]string{"delete 1"}, told); diff != "" || !errors.As(err, &wait) || o.connections() != 0 || due(t, cursor) != time.Hour {
+		t.Errorf("%v, %d connections, next after %s\n%s", err, o.connections(), due(t, cursor), diff)
+	}
+	if told, _, _, err := run(t, src, cursor); len(told) > 0 || !errors.As(err, &wait) || o.made() != 1 {
+		t.Errorf("%v, told %q, %d jobs", err, told, o.made())
 	}
 }
 
@@ -622,20 +742,6 @@ func TestFilesElsewhere(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 			_ = body.Close()
 		}
-	}
-}
-
-// What is remembered has its limits.
-func TestRemember(t *testing.T) {
-	s, now := &Source{}, time.Now()
-	for i := range maxHeard + 10 {
-		s.remember(fmt.Sprint(i), now)
-	}
-	if len(s.heard) > maxHeard || len(s.heard) < maxHeard*9/10 || s.heard[len(s.heard)-1].id != fmt.Sprint(maxHeard+9) {
-		t.Errorf("%d, from %s on", len(s.heard), s.heard[0].id)
-	}
-	if s.remember("new", now.Add(heldFor+time.Second)); len(s.heard) != 1 {
-		t.Errorf("%d are remembered for ever", len(s.heard))
 	}
 }
 
