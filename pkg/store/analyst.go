@@ -41,13 +41,13 @@ const (
 // PublicViews are what Public reads.
 func PublicViews() []string {
 	return []string{"catalog_current", "complaint_rates", "documentation", "evidence", "incident_changes", "incidents_current",
-		"lead_times", "service_minute_counts", "service_minute_sets", "service_series", "service_status", "source_minute_counts",
+		"lead_times", "service_minute_counts", "service_minute_place_sets", "service_minute_sets", "service_series", "service_status", "source_minute_counts",
 		"sources_now", "spike_windows_current", "top_services_now", "weekly_false_alarms"}
 }
 
 // analystTables are what Analyst reads besides: incident_timeline among them, since it holds the names and notes of people.
 func analystTables() []string {
-	return []string{"incident_timeline", "source_silences", "catalog", "incident_events", "incidents", "mentions", "mentions_current", "service_minutes", "service_minute_totals", "source_minutes", "spike_windows"}
+	return []string{"incident_timeline", "source_silences", "catalog", "incident_events", "incidents", "mentions", "mentions_current", "service_minutes", "service_minute_places", "service_minute_totals", "source_minutes", "spike_windows"}
 }
 
 // limits of one statement. They are the server's: a reader cannot change them.

@@ -61,22 +61,35 @@ func ExportSeries(services []string, from, to time.Time, step time.Duration) Exp
 }
 
 // Breakdowns are the columns by which counts can be broken down.
-func Breakdowns() []string { return []string{"symptom", "source", "language", "label"} }
+func Breakdowns() []string { return []string{"symptom", "source", "language", "place", "label"} }
 
-// ExportBreakdown is a series of one service, broken down by one of Breakdowns. Labels are of all mentions, the others of outages.
-func ExportBreakdown(service, by string, from, to time.Time, step time.Duration) Export {
-	condition := "label = 'outage' AND NOT repost"
-	if by == "label" {
-		condition = "NOT repost"
+// brokenDown is the table with the sets of a breakdown, the view of it that others may read, and which of its rows count.
+func brokenDown(by string) (table, view, condition string) {
+	switch by {
+	case "place":
+		return "service_minute_places", "service_minute_place_sets", "1"
+	case "label":
+		return "service_minutes", "service_minute_sets", "NOT repost"
+	default:
+		return "service_minutes", "service_minute_sets", "label = 'outage' AND NOT repost"
 	}
+}
+
+// ExportBreakdown is a series of one service, broken down by one of Breakdowns. Labels are of all mentions, the others of outages. Posts that
+// name no place are in no part by place.
+func ExportBreakdown(service, by string, from, to time.Time, step time.Duration) Export {
+	_, view, condition := brokenDown(by)
 	comments := map[string]string{by: "The " + by + " that the counts are of; empty where it is not known."}
+	if by == "place" {
+		comments[by] = "Place that the posts name: a country as ISO 3166-1 alpha-2 code, or a city behind it, such as us/austin. Posts that name none are in no row."
+	}
 	return Export{Name: "breakdown", comments: merged(seriesComments, comments),
 		params: map[string]string{"service": service, "from": unix(from), "to": unix(to), "step": strconv.Itoa(int(step / time.Second))},
 		query: fmt.Sprintf(`SELECT toDateTime(intDiv(toUnixTimestamp(minute), {step:UInt32}) * {step:UInt32}, 'UTC') AS time, service, %s,
 			uniqExactMerge(people) AS people, uniqExactMerge(posts) AS posts
-		FROM service_minute_sets
+		FROM %s
 		WHERE service = {service:String} AND minute >= %s AND minute < %s AND %s
-		GROUP BY time, service, %[1]s ORDER BY time, people DESC, %[1]s`, by, fmt.Sprintf(unixOfTime, "from"), fmt.Sprintf(unixOfTime, "to"), condition)}
+		GROUP BY time, service, %[1]s ORDER BY time, people DESC, %[1]s`, by, view, fmt.Sprintf(unixOfTime, "from"), fmt.Sprintf(unixOfTime, "to"), condition)}
 }
 
 // ExportIncidents are the incidents that lasted at some time in [from, to), of the services given or of all, those detected last first.

@@ -498,10 +498,7 @@ func (s *Store) Breakdown(ctx context.Context, service, by string, from, to time
 	if !slices.Contains(Breakdowns(), by) {
 		return nil, fmt.Errorf("counts cannot be broken down by %q", by)
 	}
-	condition := "label = 'outage' AND NOT repost"
-	if by == "label" {
-		condition = "NOT repost"
-	}
+	table, _, condition := brokenDown(by)
 	found := map[string]*Group{}
 	err := s.ask(ctx, "break down the counts of "+service, func(rows driver.Rows) error {
 		var name string
@@ -524,7 +521,7 @@ func (s *Store) Breakdown(ctx context.Context, service, by string, from, to time
 		return nil
 	}, `SELECT toString(`+by+`) AS name, toDateTime(intDiv(toUnixTimestamp(minute), ?) * ?, 'UTC') AS start,
 			uniqExactMerge(people), uniqExactMerge(posts), toUInt8(grouping(start)) AS whole
-		FROM service_minutes
+		FROM `+table+`
 		WHERE service = ? AND minute >= ? AND minute < ? AND `+condition+`
 		GROUP BY GROUPING SETS ((name, start), (name))
 		ORDER BY start`, int64(step/time.Second), int64(step/time.Second), service, from.UTC(), to.UTC())

@@ -50,7 +50,7 @@ type (
 	}
 	breakdownQuery struct {
 		seriesQuery
-		By string `query:"by" doc:"symptom, source, language or label; symptom where it is missing."`
+		By string `query:"by" doc:"symptom, source, language, place or label; symptom where it is missing. Posts that name no place are in no part by place, and who names a city is not counted to its country."`
 	}
 	evidenceQuery struct {
 		ID string `path:"id" doc:"Catalog id of the service, such as skype."`
@@ -336,7 +336,7 @@ type breakdownJSON struct {
 }
 
 type breakdownGroup struct {
-	Name   string               `json:"name" doc:"Empty where it is not known."`
+	Name   string               `json:"name" doc:"Empty where it is not known; places are countries as ISO 3166-1 alpha-2 codes and cities behind them, such as us/austin."`
 	People int                  `json:"people" doc:"Distinct people of the whole range."`
 	Posts  int                  `json:"posts" doc:"Posts of the whole range."`
 	Points []breakdownPointJSON `json:"points" doc:"The steps in which there is somebody."`

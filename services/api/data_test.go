@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"outcry.dev/pkg/store"
 	"outcry.dev/services/api"
 )
@@ -233,6 +235,55 @@ func TestSearchAndBreakdown(t *testing.T) {
 	}
 	if a := get(t, "/v1/services/skype/breakdown?by=author"); a.StatusCode != 400 || !strings.Contains(a.body, "symptom, source") {
 		t.Errorf("by author: %s", a.body)
+	}
+}
+
+// Places are the same in JSON, in files, in SQL and in the page.
+func TestPlaces(t *testing.T) {
+	var broken struct {
+		Groups []struct {
+			Name   string
+			Points []struct {
+				Time   time.Time
+				People int
+			}
+		}
+	}
+	getJSON(t, "/v1/services/skype/breakdown?by=place&"+hour, &broken)
+	if len(broken.Groups) != 2 || broken.Groups[0].Name != "us/austin" || broken.Groups[1].Name != "de" || len(broken.Groups[0].Points) != 4 {
+		t.Fatalf("by place: %+v", broken)
+	}
+	var lines []string
+	for _, g := range broken.Groups {
+		for _, p := range g.Points {
+			lines = append(lines, fmt.Sprintf("%s %s %d", p.Time.Format("15:04"), g.Name, p.People))
+		}
+	}
+	slices.Sort(lines)
+	read := func(kind, csv string) {
+		t.Helper()
+		var got []string
+		for _, line := range strings.Split(strings.TrimSpace(strings.ReplaceAll(csv, `"`, "")), "\n")[1:] {
+			f := strings.Split(line, ",")
+			at, err := time.Parse(time.RFC3339, f[0])
+			if err != nil {
+				t.Fatalf("%s: %v", kind, err)
+			}
+			got = append(got, fmt.Sprintf("%s %s %s", at.Format("15:04"), f[1], f[2]))
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(lines, got); diff != "" {
+			t.Errorf("%s (-JSON +%s):\n%s", kind, kind, diff)
+		}
+	}
+	read("CSV", strings.ReplaceAll(get(t, "/v1/services/skype/breakdown.csv?by=place&"+hour).body, `"skype",`, ""))
+	read("SQL", ask(t, `SELECT toStartOfFifteenMinutes(minute) AS time, place, uniqExactMerge(people) AS people FROM service_minute_place_sets
+		WHERE service = 'skype' AND minute >= '2010-12-22 16:00:00' AND minute < '2010-12-22 17:00:00' GROUP BY time, place`, "csv").body)
+	page := get(t, "/explore?service=skype&by=place&"+hour).body
+	for _, want := range []string{"Skype by place", "Austin, United States", ">Germany<", "<option selected>place</option>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
 	}
 }
 

@@ -164,7 +164,7 @@ func (a *API) describe(o *operations) {
 	list[seriesQuery, seriesJSON](o, operation{path: "/v1/services/{id}/series", id: "series", tag: "Series", summary: "Complaints about a service over time"}, a.seriesFile, a.series)
 	register[seriesStreamQuery, anything](o, operation{path: "/v1/services/{id}/series/stream", id: "series-stream", tag: "Streams", summary: "The last steps of a series as they change, as server-sent events",
 		media: []string{"text/event-stream"}, long: true, scope: scopeRead}, a.seriesStream)
-	list[breakdownQuery, breakdownJSON](o, operation{path: "/v1/services/{id}/breakdown", id: "breakdown", tag: "Series", summary: "Complaints about a service over time, by symptom, source, language or label"}, a.breakdownFile, a.breakdown)
+	list[breakdownQuery, breakdownJSON](o, operation{path: "/v1/services/{id}/breakdown", id: "breakdown", tag: "Series", summary: "Complaints about a service over time, by symptom, source, language, place or label"}, a.breakdownFile, a.breakdown)
 	list[evidenceQuery, evidenceListJSON](o, operation{path: "/v1/services/{id}/evidence", id: "evidence", tag: "Evidence", scope: scopeEvidence, summary: "Posts behind the counts"}, a.evidenceFile, a.evidence)
 	list[manySeriesQuery, manySeriesJSON](o, operation{path: "/v1/series", id: "many-series", tag: "Series", summary: "Complaints about several services over time, on the same steps"}, a.manySeriesFile, a.manySeries)
 	list[incidentsQuery, incidentsListJSON](o, operation{path: "/v1/incidents", id: "incidents", tag: "Incidents", summary: "Incidents"}, a.incidentsFile, a.incidents)

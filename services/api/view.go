@@ -602,17 +602,10 @@ const shownParts = 6
 func (a *API) parts(ctx context.Context, v view, s *stretch) ([]partList, error) {
 	var out []partList
 	for _, by := range []struct{ name, title string }{{"symptom", "What fails"}, {"place", "Where"}, {"language", "Languages"}, {"source", "Sources"}} {
-		var groups []store.Group
-		var err error
-		list := partList{Title: by.title, ID: by.name}
-		if by.name == "place" {
-			groups, err = a.deps.Store.Places(ctx, s.Service.ID, s.From, s.To, shownParts)
-		} else {
-			groups, err = a.deps.Store.Breakdown(ctx, s.Service.ID, by.name, s.From, s.To, day)
-			split := v
-			split.by = by.name
-			list.Address = split.Address()
-		}
+		split := v
+		split.by = by.name
+		list := partList{Title: by.title, ID: by.name, Address: split.Address()}
+		groups, err := a.deps.Store.Breakdown(ctx, s.Service.ID, by.name, s.From, s.To, day)
 		if err != nil {
 			return nil, err
 		}
