@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"outcry.dev/pkg/keyfile"
 	"outcry.dev/pkg/verdict"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 	"outcry.dev/services/alerter/action"
@@ -69,8 +70,8 @@ func newSigner(cfg Config, dataDir string) (*action.Signer, error) {
 	key := []byte(cfg.Links.Key.Reveal())
 	if len(key) == 0 {
 		var err error
-		if key, err = action.Key(filepath.Join(dataDir, "alerter")); err != nil {
-			return nil, err
+		if key, err = keyfile.Get(filepath.Join(dataDir, "alerter", "links.key")); err != nil {
+			return nil, fmt.Errorf("key of the links in messages: %w", err)
 		}
 	}
 	return action.NewSigner(key, cfg.Links.URL, cfg.Links.ExpireAfter), nil

@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -18,6 +15,7 @@ import (
 	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/embedded/broker"
 	"outcry.dev/pkg/embedded/clickhouse"
+	"outcry.dev/pkg/keyfile"
 	"outcry.dev/pkg/store"
 	"outcry.dev/pkg/topics"
 	"outcry.dev/services/ingest/files"
@@ -117,39 +115,9 @@ func authorKey(cfg Config) ([]byte, error) {
 	if key := cfg.Privacy.AuthorKey.Reveal(); key != "" {
 		return []byte(key), nil
 	}
-	path := filepath.Join(cfg.DataDir, "author.key")
-	key, err := os.ReadFile(path)
-	if err == nil && len(key) >= 16 {
-		return key, nil
-	}
-	if err == nil {
-		return nil, fmt.Errorf("%s has %d bytes; a key has at least 16: remove it to have one made", path, len(key))
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the author key: %w", err)
-	}
-	secret := make([]byte, 32)
-	rand.Read(secret) // never fails
-	key = []byte(hex.EncodeToString(secret))
-	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
-	}
-	// Written whole under another name first, and linked only where there is none, so that of processes that start at once nobody reads
-	// half a key and all end with the same.
-	f, err := os.CreateTemp(cfg.DataDir, "author.key.*")
+	key, err := keyfile.Get(filepath.Join(cfg.DataDir, "author.key"))
 	if err != nil {
-		return nil, fmt.Errorf("keep the author key: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.Write(key)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Link(f.Name(), path)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return authorKey(cfg)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("keep the author key: %w", err)
+		return nil, fmt.Errorf("author key: %w", err)
 	}
 	return key, nil
 }

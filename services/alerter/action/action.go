@@ -15,7 +15,6 @@ package action
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -23,11 +22,9 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -62,27 +59,6 @@ type Signer struct {
 // NewSigner returns a signer of links that begin with base, https://…, and last at least as long as expires.
 func NewSigner(key []byte, base string, expires time.Duration) *Signer {
 	return &Signer{key: key, base: strings.TrimRight(base, "/"), expires: expires}
-}
-
-// Key returns the key in a file of the folder, which it makes where there is none.
-func Key(dir string) ([]byte, error) {
-	path := filepath.Join(dir, "links.key")
-	b, err := os.ReadFile(path)
-	if err == nil && len(b) == 32 {
-		return b, nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the key of links: %w", err)
-	}
-	key := make([]byte, 32)
-	rand.Read(key) // never fails
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("keep the key of links: %w", err)
-	}
-	if err := os.WriteFile(path, key, 0o600); err != nil {
-		return nil, fmt.Errorf("keep the key of links: %w", err)
-	}
-	return key, nil
 }
 
 // Links returns an incident's links by the name of their kind.

@@ -150,17 +150,6 @@ func TestAFailureSaysWhatToDo(t *testing.T) {
 	}
 }
 
-func TestTheKeyStays(t *testing.T) {
-	dir := t.TempDir()
-	first, err := Key(dir)
-	if err != nil || len(first) != 32 {
-		t.Fatal(err)
-	}
-	if again, err := Key(dir); err != nil || string(again) != string(first) {
-		t.Errorf("another key: %v", err)
-	}
-}
-
 func FuzzLink(f *testing.F) {
 	s := NewSigner([]byte("0123456789abcdef"), "https://act.example.org", time.Hour)
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
