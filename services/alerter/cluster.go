@@ -32,34 +32,38 @@ type cluster struct {
 	client  *http.Client
 	metrics *metrics
 	log     *slog.Logger
+	told    *told
 	members []*member
 	stop    context.CancelFunc
 	running sync.WaitGroup
+
+	mu    sync.Mutex
+	known map[string]alert.Alert // that fire or have just ended, by their labels
+	// beginning counts the requests under way that tell of an alert that fires.
+	beginning map[string]int
 }
 
 // member is one Alertmanager. Each gets everything, however long it takes.
 type member struct {
 	*cluster
 	address string
-	mu      sync.Mutex
-	known   map[string]alert.Alert // that fire or have just ended
 	unsent  map[string]bool
 	wake    chan struct{}
 }
 
-func newCluster(addresses []string, resend time.Duration, m *metrics, log *slog.Logger) *cluster {
-	c := &cluster{resend: resend, metrics: m, log: log, client: &http.Client{Timeout: postTimeout, Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, IdleConnTimeout: 5 * time.Minute, ForceAttemptHTTP2: true}}}
+func newCluster(addresses []string, resend time.Duration, t *told, m *metrics, log *slog.Logger) *cluster {
+	c := &cluster{resend: resend, told: t, metrics: m, log: log, known: map[string]alert.Alert{}, beginning: map[string]int{},
+		client: &http.Client{Timeout: postTimeout, Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, IdleConnTimeout: 5 * time.Minute, ForceAttemptHTTP2: true}}}
 	for _, a := range addresses {
-		c.members = append(c.members, &member{cluster: c, address: strings.TrimRight(a, "/"), known: map[string]alert.Alert{},
-			unsent: map[string]bool{}, wake: make(chan struct{}, 1)})
+		c.members = append(c.members, &member{cluster: c, address: strings.TrimRight(a, "/"), unsent: map[string]bool{}, wake: make(chan struct{}, 1)})
 	}
 	return c
 }
 
 func (c *cluster) Start(ctx context.Context, known ...alert.Alert) error {
 	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
-	known = slices.DeleteFunc(slices.Clone(known), func(a alert.Alert) bool { return !a.EndsAt.IsZero() && time.Since(a.EndsAt) > endedFor })
+	known = slices.DeleteFunc(slices.Clone(known), func(a alert.Alert) bool { return overFor(a, endedFor) && (!a.Doubt || c.told.Has(a.Labels)) })
 	if err := c.Put(ctx, known...); err != nil {
 		return err
 	}
@@ -69,20 +73,31 @@ func (c *cluster) Start(ctx context.Context, known ...alert.Alert) error {
 	return nil
 }
 
+// overFor says whether an alert ended longer ago than d.
+func overFor(a alert.Alert, d time.Duration) bool {
+	return !a.EndsAt.IsZero() && time.Since(a.EndsAt) > d
+}
+
 func (c *cluster) Put(_ context.Context, alerts ...alert.Alert) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range alerts {
+		c.put(a)
+	}
+	return nil
+}
+
+// put has every member told of an alert. The caller holds the lock.
+func (c *cluster) put(a alert.Alert) {
+	key := fingerprint(a.Labels)
+	c.known[key] = a
 	for _, m := range c.members {
-		m.mu.Lock()
-		for _, a := range alerts {
-			key := fingerprint(a)
-			m.known[key], m.unsent[key] = a, true
-		}
-		m.mu.Unlock()
+		m.unsent[key] = true
 		select {
 		case m.wake <- struct{}{}:
 		default:
 		}
 	}
-	return nil
 }
 
 func (c *cluster) Stop() error {
@@ -92,14 +107,6 @@ func (c *cluster) Stop() error {
 	c.running.Wait()
 	c.client.CloseIdleConnections()
 	return nil
-}
-
-func fingerprint(a alert.Alert) string {
-	var b strings.Builder
-	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {
-		b.WriteString(k + "\xff" + a.Labels[k] + "\xff")
-	}
-	return b.String()
 }
 
 func (m *member) run(ctx context.Context) {
@@ -139,44 +146,91 @@ func (m *member) all() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, a := range m.known {
-		if !a.EndsAt.IsZero() && time.Since(a.EndsAt) > endedFor && !m.unsent[key] {
+		if !overFor(a, endedFor) {
+			m.unsent[key] = true
+		} else if !slices.ContainsFunc(m.members, func(o *member) bool { return o.unsent[key] }) && m.beginning[key] == 0 {
 			delete(m.known, key)
-			continue
 		}
-		m.unsent[key] = true
 	}
 }
 
 func (m *member) flush(ctx context.Context) error {
 	for {
-		m.mu.Lock()
-		keys := slices.Sorted(maps.Keys(m.unsent))
-		keys = keys[:min(len(keys), postedAtOnce)]
-		batch := make([]alert.Alert, 0, len(keys))
-		ends := time.Now().Add(max(silentFactor*m.resend, shortestLife))
-		for _, k := range keys {
-			a := m.known[k]
-			if a.EndsAt.IsZero() {
-				a.EndsAt = ends
-			}
-			batch = append(batch, a)
-			delete(m.unsent, k)
-		}
-		m.mu.Unlock()
+		now := time.Now()
+		batch := m.take(now)
 		if len(batch) == 0 {
 			return nil
 		}
-		if err := m.post(ctx, batch); err != nil {
-			m.metrics.posts.WithLabelValues("failed").Inc()
-			m.mu.Lock()
-			for _, k := range keys {
-				m.unsent[k] = true
-			}
-			m.mu.Unlock()
+		err := m.post(ctx, batch)
+		result := "ok"
+		if err != nil {
+			result = "failed"
+		} else if err := m.told.Add(begun(batch, now)...); err != nil {
+			m.log.Error("cannot keep which alerts were told: after a restart they may be told again", "error", err)
+		}
+		m.metrics.posts.WithLabelValues(result).Inc()
+		m.posted(batch, now, err == nil)
+		if err != nil {
 			return err
 		}
-		m.metrics.posts.WithLabelValues("ok").Inc()
 	}
+}
+
+// take returns what the member is to be told next.
+func (m *member) take(now time.Time) (batch []alert.Alert) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(m.unsent)) {
+		// An alert that takes the place of another stands behind it: they go together.
+		if len(batch) >= postedAtOnce && m.known[key].Labels["incident"] != batch[len(batch)-1].Labels["incident"] {
+			break
+		}
+		a := m.known[key]
+		// What ended before anybody was told of it is told now. Where another member is just being told of the beginning, that is left to it.
+		if a.Doubt && !a.EndsAt.After(now) && m.beginning[key] == 0 && !m.told.Has(a.Labels) {
+			if late, ok := alert.Late(a, now); ok {
+				a = late
+				m.put(a)
+			}
+		}
+		delete(m.unsent, key)
+		if a.EndsAt.IsZero() {
+			a.EndsAt = now.Add(max(silentFactor*m.resend, shortestLife))
+		}
+		batch = append(batch, a)
+	}
+	for _, labels := range begun(batch, now) {
+		m.beginning[fingerprint(labels)]++
+	}
+	return batch
+}
+
+// posted notes what became of what take returned at a moment.
+func (m *member) posted(batch []alert.Alert, at time.Time, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, labels := range begun(batch, at) {
+		key := fingerprint(labels)
+		if m.beginning[key]--; m.beginning[key] == 0 {
+			delete(m.beginning, key)
+		}
+	}
+	if ok {
+		return
+	}
+	for _, a := range batch {
+		m.unsent[fingerprint(a.Labels)] = true
+	}
+}
+
+// begun returns the labels of the alerts that fire at a moment.
+func begun(batch []alert.Alert, at time.Time) (labels []map[string]string) {
+	for _, a := range batch {
+		if a.EndsAt.After(at) {
+			labels = append(labels, a.Labels)
+		}
+	}
+	return labels
 }
 
 func (m *member) post(ctx context.Context, alerts []alert.Alert) error {

@@ -11,6 +11,9 @@
 //     little), which tells which revisions were delivered already.
 //   - Pages have a reader of their own and commit nothing. After a restart the whole topic, which is compacted, is read before the first page;
 //     what was paged is in the engine's log on disk. So neither a webhook that fails for hours nor a full standard output holds a page back.
+//   - Alertmanager tells nobody of an end who has not heard of the beginning. So an alert that ended while no alerter ran is in doubt, on disk, until
+//     somebody was told of it, and fires for a while where nobody was. For a cluster, told.log has what a member took; for the engine in this process,
+//     its notification log has what was told last, and told.log what was told before that.
 //   - What was paged is held against ClickHouse now and then, for what the topic did not bring.
 //   - An offset is committed once every change before it was delivered, was given up after webhook.give_up_after, or was refused by the
 //     receiver for good. A process that is killed in between delivers those changes again, under the same webhook-id.

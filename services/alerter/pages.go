@@ -47,6 +47,9 @@ type pages struct {
 	watched engine.Config
 	version string // of the file that is in force, or was refused
 
+	elsewhere bool // alerts go to a cluster
+	told      *told
+
 	mu      sync.Mutex
 	to      pager
 	tracker *alert.Tracker
@@ -66,13 +69,18 @@ func (a *Alerter) newPages() (*pages, error) {
 	if p.journal, err = journal.Open(filepath.Join(dir, "alerts.log"), p.tracker.Restore); err != nil {
 		return nil, err
 	}
+	if p.told, err = a.openTold(filepath.Join(dir, "told.log"), p.tracker.All()); err != nil {
+		return nil, errors.Join(err, p.journal.Close())
+	}
 	if len(a.cfg.Alertmanagers) > 0 {
-		p.to = newCluster(a.cfg.Alertmanagers, a.cfg.ResendEvery, a.metrics, a.deps.Log)
+		p.elsewhere = true
+		p.to = newCluster(a.cfg.Alertmanagers, a.cfg.ResendEvery, p.told, a.metrics, a.deps.Log)
 		return p, nil
 	}
 	p.watched = a.cfg.Engine(dir)
 	p.engine = func() pager {
-		return engine.New(p.watched, engine.Deps{Metrics: a.deps.Metrics, Log: a.deps.Log.With("component", "alertmanager"), Sent: a.notified})
+		return engine.New(p.watched, engine.Deps{Metrics: a.deps.Metrics, Log: a.deps.Log.With("component", "alertmanager"), Sent: a.notified,
+			Told: p.told})
 	}
 	p.version = engine.Version(p.watched)
 	p.to = p.engine()
@@ -142,7 +150,7 @@ func (p *pages) learn(i *outcryv1.Incident, news bool) {
 		p.missed[i.GetId()] = i
 	}
 	if now := time.Now(); len(p.tracker.Apply(i, now)) > 0 && news {
-		p.tracker.Doubt(i, now)
+		p.tracker.Doubt(i.GetId(), now) // whoever was here before may have told nobody
 	}
 }
 
@@ -171,7 +179,7 @@ func (p *pages) compact() error {
 	if err != nil {
 		return err
 	}
-	return p.journal.Compact(upTo, records...)
+	return errors.Join(p.journal.Compact(upTo, records...), p.told.keep(p.tracker.All()))
 }
 
 // take tells what changed. It is on disk when take returns.
@@ -183,6 +191,10 @@ func (p *pages) take(ctx context.Context, incidents ...*outcryv1.Incident) error
 	now := time.Now()
 	for _, i := range incidents {
 		if out := p.tracker.Apply(i, now); len(out) > 0 {
+			// It may end before any member of the cluster could be told of it.
+			if last := &out[len(out)-1]; p.elsewhere && !p.told.Has(last.Labels) {
+				last.Doubt = p.tracker.Doubt(i.GetId(), now)
+			}
 			alerts = append(alerts, out...)
 			changed = append(changed, i.GetId())
 		}
@@ -304,5 +316,5 @@ func (p *pages) close() error {
 		p.stop()
 	}
 	p.done.Wait()
-	return errors.Join(p.to.Stop(), p.journal.Close())
+	return errors.Join(p.to.Stop(), p.journal.Close(), p.told.close())
 }

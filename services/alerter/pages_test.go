@@ -86,6 +86,9 @@ func (p *process) start() {
 
 func (p *process) kill() {
 	p.t.Helper()
+	if p.cmd.ProcessState != nil {
+		return // it was killed before
+	}
 	if err := p.cmd.Process.Kill(); err != nil {
 		p.t.Error(err)
 	}
@@ -151,6 +154,13 @@ func (p *pagesOf) got() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.all)
+}
+
+// of returns the pages of a service.
+func (p *pagesOf) of(service string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.each[service])
 }
 
 func alertmanagerYAML(t *testing.T, url string, wait, interval time.Duration) string {
@@ -318,12 +328,23 @@ func (l *logStates) Load(dir string, content []byte) int {
 // alertmanagerProcess runs Debian's Alertmanager, of the package prometheus-alertmanager, and returns its address.
 func alertmanagerProcess(t *testing.T, file string, peers ...string) (address, peer string) {
 	t.Helper()
+	listen, peer := free(t), free(t)
+	return runAlertmanager(t, listen, peer, file, peers...), peer
+}
+
+// alertmanagerAt runs one that listens where the caller says, host:port.
+func alertmanagerAt(t *testing.T, listen, file string) (address string) {
+	t.Helper()
+	return runAlertmanager(t, listen, free(t), file)
+}
+
+func runAlertmanager(t *testing.T, listen, peer, file string, peers ...string) (address string) {
+	t.Helper()
 	exe, err := exec.LookPath("prometheus-alertmanager")
 	if err != nil {
 		t.Fatal("prometheus-alertmanager is missing: install the package of that name, or run ./scripts/test, which does")
 	}
-	address, peer = free(t), free(t)
-	args := []string{"--config.file=" + file, "--storage.path=" + t.TempDir(), "--web.listen-address=" + address, "--cluster.listen-address=" + peer,
+	args := []string{"--config.file=" + file, "--storage.path=" + t.TempDir(), "--web.listen-address=" + listen, "--cluster.listen-address=" + peer,
 		"--cluster.settle-timeout=1m", "--cluster.gossip-interval=50ms", "--cluster.pushpull-interval=1s", "--log.level=error",
 		// A member that waits for the others longer than a group's interval tells a group as it was before the wait: with short intervals, again.
 		"--cluster.peer-timeout=1h"}
@@ -339,7 +360,7 @@ func alertmanagerProcess(t *testing.T, file string, peers ...string) (address, p
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	return "http://" + address, peer
+	return "http://" + listen
 }
 
 func free(t *testing.T) string {
@@ -543,13 +564,7 @@ func TestWhatWasMissedIsOnePage(t *testing.T) {
 	}
 	const confirmed, resolved, dismissed = outcryv1.Incident_STATE_CONFIRMED, outcryv1.Incident_STATE_RESOLVED, outcryv1.Incident_STATE_DISMISSED
 	now := time.Now()
-	paged := func(service string) func() bool {
-		return func() bool {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			return len(r.each[service]) > 0
-		}
-	}
+	paged := func(service string) func() bool { return func() bool { return len(r.of(service)) > 0 } }
 
 	write(t, b, of("before-all", 1, resolved, now))
 	stop := startIn(t, b, cfg, io.Discard, dir) // it has never run: all of this is the past
@@ -566,12 +581,17 @@ func TestWhatWasMissedIsOnePage(t *testing.T) {
 		eventually(t, "what was missed is paged", func() bool { return paged("missed")() && paged("compacted")() })
 		write(t, b, of(service, 1, confirmed, time.Time{}))
 		eventually(t, "the next one is paged", paged(service))
+		if service == "second" { // what was missed is over
+			eventually(t, "its end is paged", func() bool {
+				return slices.Contains(r.of("missed"), "resolved major") && slices.Contains(r.of("compacted"), "resolved major")
+			})
+		}
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := map[string][]string{}
-	for _, service := range []string{"present", "missed", "compacted", "first", "second"} {
+	want := map[string][]string{"missed": {"firing major", "resolved major"}, "compacted": {"firing major", "resolved major"}}
+	for _, service := range []string{"present", "first", "second"} {
 		want[service] = []string{"firing major"}
 	}
 	if !maps.EqualFunc(r.each, want, slices.Equal) {
@@ -579,41 +599,136 @@ func TestWhatWasMissedIsOnePage(t *testing.T) {
 	}
 }
 
-// TestADeathBeforeTheFirstPage kills an alerter that has taken an incident on and told nobody; the incident is over when the next one starts.
-func TestADeathBeforeTheFirstPage(t *testing.T) {
+// TestDeathsAroundAMissedPage kills an alerter that has taken an incident on and told nobody. The incident is over when the next one starts, which is
+// killed at each step of telling it late. Whatever happens, one page says it, and one its end.
+func TestDeathsAroundAMissedPage(t *testing.T) {
+	t.Parallel()
+	for _, where := range []string{"in process", "cluster"} {
+		t.Run(where, func(t *testing.T) {
+			t.Parallel()
+			b, brokers := withBroker(t)
+			r := pageReceiver(t, nil)
+			const short = 300 * time.Millisecond
+			never, soon := alertmanagerYAML(t, r.URL, time.Hour, time.Hour), alertmanagerYAML(t, r.URL, short, short)
+			p := &process{t: t, cfg: childConfig{Brokers: brokers, DataDir: t.TempDir(), File: never}}
+			member := free(t)
+			if where == "cluster" {
+				p.cfg.File, p.cfg.Alertmanagers = "", []string{"http://" + member}
+			}
+			p.start()
+			defer func() { p.kill() }()
+			holds := func(file, what string) func() bool {
+				return func() bool {
+					content, err := os.ReadFile(filepath.Join(p.cfg.DataDir, "alerter", file))
+					return err == nil && bytes.Contains(content, []byte(what))
+				}
+			}
+			const id = "skype-20101222T1600"
+			write(t, b, message(t, step(1, outcryv1.Incident_STATE_CONFIRMED, outcryv1.Incident_SEVERITY_MAJOR)))
+			eventually(t, "the incident is taken on", holds("alerts.log", id))
+			eventually(t, "it is committed", func() bool { return committed(t, b) == 1 })
+			p.kill()
+			over := step(2, outcryv1.Incident_STATE_RESOLVED, outcryv1.Incident_SEVERITY_MAJOR)
+			over.ResolvedAtUs = time.Now().UnixMicro()
+			// One that began and ended meanwhile.
+			missed := step(2, outcryv1.Incident_STATE_RESOLVED, outcryv1.Incident_SEVERITY_MAJOR)
+			missed.Id, missed.Service, missed.ConfirmedAtUs, missed.ResolvedAtUs = "msn-20101222T1600", "msn", missed.GetDetectedAtUs(), over.GetResolvedAtUs()
+			write(t, b, message(t, over), message(t, missed))
+
+			// Known to be in doubt, and nobody told, twice.
+			for range 2 {
+				p.start()
+				eventually(t, "it is in doubt", func() bool {
+					return holds("alerts.log", `"doubt":true`)() && holds("alerts.log", "msn-20101222T1600")()
+				})
+				eventually(t, "all is committed", func() bool { return committed(t, b) == 3 })
+				p.kill()
+			}
+			if got := r.got(); len(got) > 0 {
+				t.Fatalf("paged %q", got)
+			}
+
+			services := []string{"skype", "msn"}
+			if where == "cluster" {
+				alertmanagerAt(t, member, soon)
+			} else {
+				p.cfg.File = soon
+			}
+			p.start()
+			for _, service := range services {
+				eventually(t, service+" is paged", func() bool { return len(r.of(service)) > 0 })
+				eventually(t, "that is kept", holds("told.log", service+"-20101222T1600"))
+			}
+			p.kill()
+			// Whoever was told of it is told of its end, and of nothing more by those who start after that.
+			for n := range 3 {
+				p.start()
+				for _, service := range services {
+					eventually(t, "the end of "+service+" is told", func() bool { return slices.Contains(r.of(service), "resolved major") })
+				}
+				next := incident("barrier-1", int64(n+1))
+				next.Id, next.Service = fmt.Sprint("barrier-", n), fmt.Sprint("barrier", n)
+				write(t, b, message(t, next))
+				eventually(t, "the next incident is paged", func() bool { return len(r.of(next.GetService())) > 0 })
+				p.kill()
+			}
+			for _, service := range services {
+				if got := r.of(service); !slices.Equal(got, []string{"firing major", "resolved major"}) {
+					t.Errorf("%s: paged %q", service, got)
+				}
+			}
+		})
+	}
+}
+
+// TestAClusterThatWasTold kills an alerter whose cluster was told of an incident that is over when the next one starts: nothing is repeated.
+func TestAClusterThatWasTold(t *testing.T) {
 	t.Parallel()
 	b, brokers := withBroker(t)
 	r := pageReceiver(t, nil)
-	p := &process{t: t, cfg: childConfig{Brokers: brokers, DataDir: t.TempDir(), File: alertmanagerYAML(t, r.URL, time.Hour, time.Hour)}}
+	address, _ := alertmanagerProcess(t, alertmanagerYAML(t, r.URL, 300*time.Millisecond, 300*time.Millisecond))
+	p := &process{t: t, cfg: childConfig{Brokers: brokers, DataDir: t.TempDir(), Alertmanagers: []string{address}}}
 	p.start()
 	defer func() { p.kill() }()
 	write(t, b, message(t, step(1, outcryv1.Incident_STATE_CONFIRMED, outcryv1.Incident_SEVERITY_MAJOR)))
-	eventually(t, "the incident is taken on", func() bool {
-		content, err := os.ReadFile(filepath.Join(p.cfg.DataDir, "alerter", "alerts.log"))
-		return err == nil && bytes.Contains(content, []byte("skype-20101222T1600"))
-	})
+	eventually(t, "it is paged", func() bool { return len(r.got()) == 1 })
 	eventually(t, "it is committed", func() bool { return committed(t, b) == 1 })
 	p.kill()
 	over := step(2, outcryv1.Incident_STATE_RESOLVED, outcryv1.Incident_SEVERITY_MAJOR)
 	over.ResolvedAtUs = time.Now().UnixMicro()
 	write(t, b, message(t, over))
-	p.cfg.File = alertmanagerYAML(t, r.URL, 300*time.Millisecond, 300*time.Millisecond)
-	pages := func() []string {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return slices.Clone(r.each["skype"])
+	for range 2 {
+		p.start()
+		eventually(t, "its end is paged", func() bool { return len(r.got()) >= 2 })
+		eventually(t, "the cluster has nothing that fires", func() bool { return len(alertsAt(t, address)) == 0 })
+		p.kill()
 	}
-	p.start()
-	eventually(t, "it is paged", func() bool { return len(pages()) > 0 })
-	if got := pages(); got[0] != "firing major" {
-		t.Errorf("paged %q, want what was missed", got)
+	if got := r.got(); !slices.Equal(got, []string{"firing major", "resolved major"}) {
+		t.Errorf("paged %q", got)
 	}
-	eventually(t, "it is kept", func() bool { return kept(t, p.cfg.DataDir, "firing minor") })
-	p.kill()
-	p.start() // whoever was told of it is told of its end
-	eventually(t, "its end is told", func() bool { return slices.Contains(pages(), "resolved major") })
-	if got := pages(); len(got) != 2 {
-		t.Errorf("paged %q, want the incident and its end", got)
+}
+
+// TestAClusterThatWasAwayAllTheWhile opens and ends an incident while no member of the cluster answers: it is told late.
+func TestAClusterThatWasAwayAllTheWhile(t *testing.T) {
+	t.Parallel()
+	b := kafka(t)
+	r := pageReceiver(t, nil)
+	member := free(t)
+	cfg := alerter.DefaultConfig()
+	cfg.Stdout, cfg.ResendEvery, cfg.Alertmanagers = false, time.Second, []string{"http://" + member}
+	start(t, b, cfg, io.Discard)
+	begun := step(1, outcryv1.Incident_STATE_CONFIRMED, outcryv1.Incident_SEVERITY_MAJOR)
+	over := step(2, outcryv1.Incident_STATE_RESOLVED, outcryv1.Incident_SEVERITY_MAJOR)
+	over.ResolvedAtUs = time.Now().UnixMicro()
+	write(t, b, message(t, begun))
+	eventually(t, "it is taken on", func() bool { return committed(t, b) == 1 })
+	write(t, b, message(t, over))
+	eventually(t, "so is its end", func() bool { return committed(t, b) == 2 })
+	address := alertmanagerAt(t, member, alertmanagerYAML(t, r.URL, 300*time.Millisecond, 300*time.Millisecond))
+	eventually(t, "it is paged", func() bool { return slices.Contains(r.got(), "firing major") })
+	got := memberAlerts(t, address)
+	if len(got) != 1 || got[0].Annotations["missed"] == "" || time.Until(got[0].EndsAt) < 5*time.Minute || time.Until(got[0].EndsAt) > 10*time.Minute {
+		t.Errorf("the cluster has %+v", got)
 	}
 }
 

@@ -36,6 +36,7 @@ type partition struct {
 	pending map[int64]struct{} // offsets of changes that the webhook has not taken yet
 	queues  map[string][]change
 	known   map[string]bool // incidents on the topic
+	paged   int64           // offset behind the last change that pages took; unused without pages
 	done    chan struct{}   // has a token when something left pending
 }
 
@@ -58,6 +59,7 @@ func (p *partition) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.paged = end
 	if p.pages != nil {
 		if err := p.pages.start(ctx, p.cfg.ReconcileEvery, p.knows); err != nil {
 			return err
@@ -90,7 +92,8 @@ func (p *partition) consume(ctx context.Context) error {
 }
 
 // follow pages from an offset on. It reads by itself, so that neither a webhook that fails for hours nor a full standard output keeps
-// anybody from being paged. It commits nothing: after a restart everything is read again.
+// anybody from being paged. It commits nothing: after a restart everything is read again. But nothing that it has not taken is committed either, so
+// that what comes behind is news to the next one.
 func (p *partition) follow(ctx context.Context, from int64) error {
 	r, err := p.deps.Bus.Reader(ctx, topics.Incidents, p.claim.Partition, from)
 	if err != nil {
@@ -112,6 +115,9 @@ func (p *partition) follow(ctx context.Context, from int64) error {
 		if err := p.pages.take(ctx, incidents...); err != nil {
 			return err
 		}
+		p.mu.Lock()
+		p.paged = r.Offset()
+		p.mu.Unlock()
 	}
 }
 
@@ -292,6 +298,9 @@ func (p *partition) commit() {
 	p.mu.Lock()
 	for offset := range p.pending {
 		next = min(next, offset)
+	}
+	if p.pages != nil {
+		next = min(next, p.paged)
 	}
 	p.mu.Unlock()
 	if next <= p.committed {

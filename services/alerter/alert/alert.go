@@ -38,8 +38,8 @@ type Alert struct {
 	StartsAt     time.Time         `json:"startsAt"`
 	EndsAt       time.Time         `json:"endsAt,omitzero"`
 	GeneratorURL string            `json:"generatorURL,omitempty"`
-	// Untold is what to tell instead where nobody was told of the beginning; nil otherwise.
-	Untold *Alert `json:"-"`
+	// Doubt says of an alert that has ended that nobody may have been told of its beginning: Late is what to tell where nobody was.
+	Doubt bool `json:"-"`
 }
 
 // Service is what the catalog says of a service.
@@ -92,6 +92,9 @@ func (w Writer) annotations(i *outcryv1.Incident) map[string]string {
 	}
 	if at := i.GetDetectedAtUs(); at != 0 {
 		a["detected_at"] = time.UnixMicro(at).UTC().Format(time.RFC3339)
+	}
+	if at := i.GetResolvedAtUs(); at != 0 {
+		a[resolvedAt] = time.UnixMicro(at).UTC().Format(time.RFC3339)
 	}
 	shown := 0
 	for _, e := range i.GetEvidence() {

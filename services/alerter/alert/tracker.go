@@ -38,6 +38,8 @@ type Entry struct {
 	Current Alert `json:"current"`
 	// Ended are alerts with earlier labels of the incident.
 	Ended []Alert `json:"ended,omitempty"`
+	// Doubt is that of Current.
+	Doubt bool `json:"doubt,omitempty"`
 }
 
 // NewTracker returns a tracker of nothing.
@@ -107,7 +109,9 @@ func (t *Tracker) All() []Alert {
 	var out []Alert
 	for _, id := range slices.Sorted(maps.Keys(t.entries)) {
 		e := t.entries[id]
-		out = append(append(out, e.Ended...), e.Current)
+		current := e.Current
+		current.Doubt = e.Doubt
+		out = append(append(out, e.Ended...), current)
 	}
 	slices.SortStableFunc(out, func(a, b Alert) int { return cmp.Compare(a.Labels["alertname"], b.Labels["alertname"]) })
 	return out
@@ -141,6 +145,9 @@ func (t *Tracker) Apply(i *outcryv1.Incident, now time.Time) []Alert {
 		t.entries[e.ID] = e
 	}
 	e.Revision = i.GetRevision()
+	if open || i.GetState() == outcryv1.Incident_STATE_DISMISSED {
+		e.Doubt = false // it fires, or is no news
+	}
 	if open {
 		state := "confirmed"
 		if i.GetState() == outcryv1.Incident_STATE_SUSPECTED {
@@ -189,47 +196,54 @@ func (t *Tracker) Apply(i *outcryv1.Incident, now time.Time) []Alert {
 // Missed is the annotation of an alert whose incident began and ended while nobody was told: when it was over.
 const Missed = "missed"
 
+// resolvedAt is the annotation that says when an incident was over.
+const resolvedAt = "resolved_at"
+
 // missedFor is how long such an alert fires, so that it is told, and then over: Alertmanager tells nobody of an end who has not heard of the beginning.
 const missedFor = 10 * time.Minute
 
 // missedWithin is how long after its end an incident is still news.
 const missedWithin = 24 * time.Hour
 
-// Missed returns the alert of an incident that began and ended while nobody was told, and takes the place of what is known of it. It returns
-// none where the incident has not ended by itself, or is no news any more.
-func (t *Tracker) Missed(i *outcryv1.Incident, now time.Time) []Alert {
-	over := time.UnixMicro(i.GetResolvedAtUs())
-	if i.GetState() != outcryv1.Incident_STATE_RESOLVED || now.Sub(over) > missedWithin {
-		return nil
+// Late returns what to tell, from now on, instead of the end of an alert of whose beginning nobody was told. It returns false where its incident has
+// not ended by itself, is no news any more, or is the consequence of another, which speaks for it.
+func Late(a Alert, now time.Time) (Alert, bool) {
+	over, err := time.Parse(time.RFC3339, a.Annotations[resolvedAt])
+	if err != nil || a.Annotations["state"] != outcryv1.Incident_STATE_RESOLVED.Name() || a.Labels["alertname"] != Outage || now.Sub(over) > missedWithin {
+		return Alert{}, false
 	}
+	a.StartsAt, a.Annotations = now.UTC().Truncate(time.Millisecond), maps.Clone(a.Annotations)
+	a.EndsAt = a.StartsAt.Add(missedFor)
+	a.Annotations[Missed] = "over since " + over.UTC().Format("15:04 UTC on 2 January 2006")
+	return a, true
+}
+
+// Missed takes an incident that began and ended while nobody was there to tell, in the place of what is known of it, and doubts that anybody was
+// told. It returns false, and changes nothing, where there is nothing to tell of it any more: see Late.
+func (t *Tracker) Missed(i *outcryv1.Incident, now time.Time) bool {
 	e := t.first(i)
 	e.Revision, e.State, e.Severity, e.Root = i.GetRevision(), "suspected", i.GetSeverity().Name(), cmp.Or(i.GetRoot(), i.GetId())
 	if i.GetConfirmedAtUs() != 0 {
 		e.State = "confirmed"
 	}
 	now = now.UTC().Truncate(time.Millisecond)
-	e.Current = Alert{Labels: e.labels(), Annotations: t.w.annotations(i), StartsAt: now, EndsAt: now.Add(missedFor), GeneratorURL: t.w.generator(i)}
-	e.Current.Annotations[Missed] = overSince(over)
-	t.entries[e.ID] = e
-	return []Alert{e.Current}
-}
-
-// Doubt marks the alert of an incident that ended while nobody was there to tell: who was there before may have died before anybody was told
-// of the beginning. It does not where Missed would return none, and not for the consequence of another.
-func (t *Tracker) Doubt(i *outcryv1.Incident, now time.Time) {
-	e, over := t.entries[i.GetId()], time.UnixMicro(i.GetResolvedAtUs())
-	if e == nil || e.Current.EndsAt.IsZero() || e.Root != e.ID || i.GetState() != outcryv1.Incident_STATE_RESOLVED || now.Sub(over) > missedWithin {
-		return
+	e.Current = Alert{Labels: e.labels(), Annotations: t.w.annotations(i), StartsAt: now, EndsAt: now, GeneratorURL: t.w.generator(i)}
+	if _, e.Doubt = Late(e.Current, now); !e.Doubt {
+		return false
 	}
-	now = now.UTC().Truncate(time.Millisecond)
-	untold := e.Current
-	untold.StartsAt, untold.EndsAt, untold.Annotations = now, now.Add(missedFor), maps.Clone(e.Current.Annotations)
-	untold.Annotations[Missed] = overSince(over)
-	e.Current.Untold = &untold
+	t.entries[e.ID] = e
+	return true
 }
 
-func overSince(t time.Time) string {
-	return "over since " + t.UTC().Format("15:04 UTC on 2 January 2006")
+// Doubt doubts that anybody was told of the beginning of an alert that has ended. It returns false where it fires, or where there is nothing to tell
+// of it any more: see Late.
+func (t *Tracker) Doubt(id string, now time.Time) bool {
+	e := t.entries[id]
+	if e == nil || e.Current.EndsAt.IsZero() {
+		return false
+	}
+	_, e.Doubt = Late(e.Current, now)
+	return e.Doubt
 }
 
 // End ends the alert of an incident of which nothing is known any more.

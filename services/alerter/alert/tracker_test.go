@@ -171,35 +171,38 @@ func FuzzPlain(f *testing.F) {
 	})
 }
 
-func TestMissed(t *testing.T) {
-	over := func(text string, at, confirmed time.Time) *outcryv1.Incident {
-		i := revision(t, text)
-		i.ResolvedAtUs = at.UnixMicro()
-		if !confirmed.IsZero() {
-			i.ConfirmedAtUs = confirmed.UnixMicro()
-		}
-		return i
+func overAt(t *testing.T, text string, at, confirmed time.Time) *outcryv1.Incident {
+	i := revision(t, text)
+	i.ResolvedAtUs = at.UnixMicro()
+	if !confirmed.IsZero() {
+		i.ConfirmedAtUs = confirmed.UnixMicro()
 	}
+	return i
+}
+
+func TestMissed(t *testing.T) {
+	hour := noon.Add(-time.Hour)
 	for name, c := range map[string]struct {
 		i    *outcryv1.Incident
 		want string
 	}{
-		"over":            {over("3 resolved major", noon.Add(-time.Hour), noon.Add(-2*time.Hour)), "ended confirmed major"},
-		"never confirmed": {over("3 resolved minor", noon.Add(-time.Hour), time.Time{}), "ended suspected minor"},
-		"a consequence":   {over("3 resolved minor root=aws-1", noon.Add(-time.Hour), noon.Add(-2*time.Hour)), "ended confirmed minor of aws-1"},
-		"no news":         {over("3 resolved major", noon.Add(-25*time.Hour), noon.Add(-26*time.Hour)), ""},
-		"dismissed":       {over("3 dismissed major", noon.Add(-time.Hour), noon.Add(-2*time.Hour)), ""},
+		"over":            {overAt(t, "3 resolved major", hour, hour), "ended confirmed major"},
+		"never confirmed": {overAt(t, "3 resolved minor", hour, time.Time{}), "ended suspected minor"},
+		"a consequence":   {overAt(t, "3 resolved minor root=aws-1", hour, hour), ""},
+		"no news":         {overAt(t, "3 resolved major", noon.Add(-25*time.Hour), hour), ""},
+		"dismissed":       {overAt(t, "3 dismissed major", hour, hour), ""},
 		"open":            {revision(t, "3 confirmed major"), ""},
 	} {
 		tracker := alert.NewTracker(writer())
-		out := tracker.Missed(c.i, noon)
-		if got := told(out); got != c.want {
-			t.Errorf("%s: told %q, want %q", name, got, c.want)
+		missed := tracker.Missed(c.i, noon)
+		all := tracker.All()
+		if got := told(all); got != c.want || missed != (c.want != "") {
+			t.Errorf("%s: %v, told %q, want %q", name, missed, got, c.want)
 		}
-		if len(out) == 0 {
+		if len(all) == 0 {
 			continue
 		}
-		if a := out[0]; !a.StartsAt.Equal(noon) || !a.EndsAt.After(noon.Add(time.Minute)) || a.Annotations[alert.Missed] != "over since 11:00 UTC on 2 January 2026" {
+		if a := all[0]; !a.Doubt || !a.EndsAt.Equal(noon) || a.Annotations[alert.Missed] != "" {
 			t.Errorf("%s: %+v", name, a)
 		}
 		if tracker.Revision(c.i.GetId()) != 3 || len(tracker.Apply(c.i, noon)) != 0 || len(tracker.Firing()) != 0 {
@@ -208,41 +211,51 @@ func TestMissed(t *testing.T) {
 	}
 }
 
-// What ended while nobody was there may not have been told; what is told instead does not outlive a restart, which asks anew.
+// What ended while nobody was there may not have been told. That is in doubt until it is known, however often the process dies, and is news for a day.
 func TestDoubt(t *testing.T) {
+	hour := noon.Add(-time.Hour)
 	for name, c := range map[string]struct {
-		begun, end string
-		over       time.Time
-		doubted    bool
+		begun   string
+		end     *outcryv1.Incident
+		doubted bool
 	}{
-		"over":          {"2 confirmed major", "3 resolved major", noon.Add(-time.Hour), true},
-		"no news":       {"2 confirmed major", "3 resolved major", noon.Add(-25 * time.Hour), false},
-		"dismissed":     {"2 confirmed major", "3 dismissed major", noon.Add(-time.Hour), false},
-		"a consequence": {"2 confirmed minor root=aws-1", "3 resolved minor root=aws-1", noon.Add(-time.Hour), false},
-		"open":          {"2 confirmed major", "3 confirmed major", noon.Add(-time.Hour), false},
+		"over":          {"2 confirmed major", overAt(t, "3 resolved major", hour, hour), true},
+		"no news":       {"2 confirmed major", overAt(t, "3 resolved major", noon.Add(-25*time.Hour), hour), false},
+		"dismissed":     {"2 confirmed major", overAt(t, "3 dismissed major", hour, hour), false},
+		"a consequence": {"2 confirmed minor root=aws-1", overAt(t, "3 resolved minor root=aws-1", hour, hour), false},
+		"open":          {"2 confirmed major", revision(t, "3 confirmed major"), false},
 	} {
 		tracker := alert.NewTracker(writer())
 		tracker.Apply(revision(t, c.begun), noon.Add(-2*time.Hour))
-		end := revision(t, c.end)
-		end.ResolvedAtUs = c.over.UnixMicro()
-		tracker.Apply(end, noon)
-		tracker.Doubt(end, noon)
-		a := tracker.All()[0]
-		if doubted := a.Untold != nil; doubted != c.doubted {
-			t.Errorf("%s: doubted is %v", name, doubted)
+		tracker.Apply(c.end, noon)
+		if got := tracker.Doubt(c.end.GetId(), noon); got != c.doubted || tracker.All()[0].Doubt != c.doubted {
+			t.Errorf("%s: doubted is %v", name, got)
 		}
 		if !c.doubted {
 			continue
 		}
-		if u := a.Untold; !maps.Equal(u.Labels, a.Labels) || !u.EndsAt.After(noon) || u.Annotations[alert.Missed] == "" || a.Annotations[alert.Missed] != "" {
-			t.Errorf("%s: %+v instead of %+v", name, u, a)
+		for restart := range 2 {
+			record, err := tracker.Record(c.end.GetId())
+			if err != nil {
+				t.Fatal(err)
+			}
+			tracker = alert.NewTracker(writer())
+			if err := tracker.Restore(record); err != nil {
+				t.Fatal(err)
+			}
+			a := tracker.All()[0]
+			late, ok := alert.Late(a, noon.Add(10*time.Hour)) // long after the last one would have been over
+			if !a.Doubt || !ok || !maps.Equal(late.Labels, a.Labels) || late.EndsAt.Sub(late.StartsAt) != 10*time.Minute || !late.StartsAt.Equal(noon.Add(10*time.Hour)) ||
+				late.Annotations[alert.Missed] != "over since 11:00 UTC on 2 January 2026" || a.Annotations[alert.Missed] != "" {
+				t.Errorf("%s, restart %d: %v, %+v instead of %+v", name, restart, ok, late, a)
+			}
+			if _, ok := alert.Late(a, noon.Add(24*time.Hour)); ok {
+				t.Errorf("%s: it is news for longer than a day", name)
+			}
 		}
-		record, err := tracker.Record(end.GetId())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if again := alert.NewTracker(writer()); again.Restore(record) != nil || again.All()[0].Untold != nil {
-			t.Errorf("%s: it is doubted after a restart too", name)
+		tracker.Apply(revision(t, "4 confirmed major"), noon)
+		if a := tracker.All()[0]; a.Doubt || !a.EndsAt.IsZero() {
+			t.Errorf("%s: it fires again, and is %+v", name, a)
 		}
 	}
 }

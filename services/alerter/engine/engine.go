@@ -53,6 +53,14 @@ type Deps struct {
 	Log     *slog.Logger
 	// Sent hears of every attempt to notify; may be nil.
 	Sent func(Attempt)
+	// Told remembers, over restarts, of which alerts somebody has been told; nil for nobody.
+	Told Told
+}
+
+// Told knows alerts by their labels.
+type Told interface {
+	Has(labels map[string]string) bool
+	Add(labels ...map[string]string) error
 }
 
 // Attempt is one request to a receiver.
@@ -77,6 +85,8 @@ type Engine struct {
 
 	metrics    leased
 	alerts     *mem.Alerts
+	successors successors
+	root       *dispatch.Route
 	log        *nflog.Log
 	silences   *silence.Silences
 	journals   [2]*journal.Journal
@@ -275,7 +285,8 @@ func (e *Engine) run(ctx context.Context, cfg *amconfig.Config, templates *templ
 	if e.alerts, err = mem.NewAlerts(context.Background(), gcEvery, 0, silencer, e.deps.Log, recorder, &e.metrics, featurecontrol.NoopFlags{}); err != nil {
 		return fmt.Errorf("alerts: %w", err)
 	}
-	if known, err = e.owed(ctx, cfg, receivers, known); err != nil {
+	e.root = dispatch.NewRoute(cfg.Route, nil)
+	if known, err = e.owed(ctx, receivers, known); err != nil {
 		return err
 	}
 	if err := e.Put(ctx, known...); err != nil {
@@ -292,7 +303,7 @@ func (e *Engine) run(ctx context.Context, cfg *amconfig.Config, templates *templ
 	e.inhibitor = inhibit.NewInhibitor(e.alerts, cfg.InhibitRules, e.deps.Log, recorder)
 	pipeline := notify.NewPipelineBuilder(&e.metrics, featurecontrol.NoopFlags{}, recorder).New(receivers, func() time.Duration { return 0 },
 		e.inhibitor, silencer, timeinterval.NewIntervener(intervals), groups, e.log, nil)
-	e.dispatcher = dispatch.NewDispatcher(e.alerts, dispatch.NewRoute(cfg.Route, nil), e.finishing(pipeline), groups,
+	e.dispatcher = dispatch.NewDispatcher(e.alerts, e.root, e.finishing(pipeline), groups,
 		func(d time.Duration) time.Duration { return max(d, leastTimeout) }, 30*time.Second, nil, e.deps.Log, recorder,
 		dispatch.NewDispatcherMetrics(false, &e.metrics, featurecontrol.NoopFlags{}), templates)
 	if err := e.serve(cfg, silencer, groups); err != nil {
@@ -307,36 +318,61 @@ func (e *Engine) run(ctx context.Context, cfg *amconfig.Config, templates *templ
 }
 
 // owed leaves out alerts whose end everybody has been told: telling them again would look like news to those who hear of the same group. Where
-// nobody may have been told of the beginning either, it takes what is to be told instead.
-func (e *Engine) owed(ctx context.Context, cfg *amconfig.Config, receivers map[string][]notify.Integration, known []alert.Alert) ([]alert.Alert, error) {
-	root := dispatch.NewRoute(cfg.Route, nil)
+// the beginning is in doubt and somebody has not been told of it, it takes what is to be told late.
+func (e *Engine) owed(ctx context.Context, receivers map[string][]notify.Integration, known []alert.Alert) ([]alert.Alert, error) {
+	now := time.Now()
 	var out []alert.Alert
 	for _, a := range known {
-		owed := a.EndsAt.IsZero() || a.EndsAt.After(time.Now())
-		fires := converted(a)
-		fires.EndsAt = time.Time{}
-		for _, route := range root.Match(fires.Labels) {
-			ctx := notify.WithGroupKey(ctx, fmt.Sprintf("%s:%s", route.Key(), groupLabels(fires, route))) // as the dispatcher makes it
-			ctx = notify.WithRepeatInterval(ctx, 10*365*24*time.Hour)
-			for i := range receivers[route.RouteOpts.Receiver] {
-				integration := &receivers[route.RouteOpts.Receiver][i]
-				// What the log holds as firing needs no notification were it to fire still: of its end nobody has been told.
-				_, news, err := notify.NewDedupStage(integration, e.log, &nflogpb.Receiver{GroupName: route.RouteOpts.Receiver,
-					Integration: integration.Name(), Idx: uint32(integration.Index())}).Exec(ctx, e.deps.Log, fires)
-				if err != nil {
-					return nil, fmt.Errorf("look into the notification log: %w", err)
-				}
-				owed = owed || len(news) == 0
-			}
-		}
-		switch {
-		case owed:
+		if a.EndsAt.IsZero() || a.EndsAt.After(now) {
 			out = append(out, a)
-		case a.Untold != nil:
-			out = append(out, *a.Untold)
+			continue
+		}
+		waiting, all, err := e.waiting(ctx, receivers, a)
+		if err != nil {
+			return nil, err
+		}
+		late, isLate := alert.Late(a, now)
+		switch {
+		case a.Doubt && isLate && waiting < all && (waiting > 0 || !e.wasTold(a.Labels)):
+			out = append(out, late)
+		case waiting > 0:
+			out = append(out, a)
 		}
 	}
 	return out, nil
+}
+
+// waiting says how many of all integrations that an alert goes to were told of its beginning and not of its end.
+func (e *Engine) waiting(ctx context.Context, receivers map[string][]notify.Integration, a alert.Alert) (n, all int, err error) {
+	fires := converted(a)
+	fires.EndsAt = time.Time{}
+	for _, route := range e.root.Match(fires.Labels) {
+		ctx := notify.WithGroupKey(ctx, groupKey(route, fires))
+		ctx = notify.WithRepeatInterval(ctx, 10*365*24*time.Hour)
+		for i := range receivers[route.RouteOpts.Receiver] {
+			integration := &receivers[route.RouteOpts.Receiver][i]
+			// What the log holds as firing needs no notification were it to fire still: of its end nobody has been told.
+			_, news, err := notify.NewDedupStage(integration, e.log, &nflogpb.Receiver{GroupName: route.RouteOpts.Receiver,
+				Integration: integration.Name(), Idx: uint32(integration.Index())}).Exec(ctx, e.deps.Log, fires)
+			if err != nil {
+				return 0, 0, fmt.Errorf("look into the notification log: %w", err)
+			}
+			all++
+			if len(news) == 0 {
+				n++
+			}
+		}
+	}
+	return n, all, nil
+}
+
+func (e *Engine) wasTold(labels map[string]string) bool {
+	return e.deps.Told != nil && e.deps.Told.Has(labels)
+}
+
+// groupKey names the group of an alert on a route as the dispatcher does.
+func groupKey(route *dispatch.Route, a *amalert.Alert) string {
+	return fmt.Sprintf("%s:%s", route.Key(), groupLabels(a, route))
 }
 
 // serve answers amtool and whoever else speaks Alertmanager's API v2.
@@ -380,6 +416,10 @@ func (e *Engine) tidyNowAndThen() {
 				e.deps.Log.Error("cannot tidy up", "error", err)
 			}
 		}
+		e.successors.forget(func(f model.Fingerprint) bool {
+			_, err := e.alerts.Get(f)
+			return err == nil
+		})
 	}
 }
 
@@ -398,6 +438,7 @@ func (e *Engine) Put(ctx context.Context, alerts ...alert.Alert) error {
 		}
 		in = append(in, out)
 	}
+	e.successors.note(in)
 	if err := e.alerts.Put(ctx, in...); err != nil {
 		return fmt.Errorf("put alerts: %w", err)
 	}

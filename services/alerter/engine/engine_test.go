@@ -266,33 +266,6 @@ func TestWhatHasEndedIsToldOnce(t *testing.T) {
 	eventually(t, "the end is told after the restart", func() bool { return slices.Contains(p.got(), "resolved skype/major") })
 }
 
-// TestHalfAnEscalationIsNotTold puts the two alerts of an escalation so far apart that the group is flushed in between, either way round.
-func TestHalfAnEscalationIsNotTold(t *testing.T) {
-	minor, major := firing("skype", "minor"), firing("skype", "major")
-	over := ended(minor)
-	over.Annotations = map[string]string{"summary": "skype fails", alert.Superseded: "continues as confirmed, major"}
-	for name, halves := range map[string][2]alert.Alert{"the end first": {over, major}, "the new one first": {major, over}} {
-		t.Run(name, func(t *testing.T) {
-			p := receive(t, ok)
-			e := start(t, engine.Config{File: fast(t, p.URL)}, minor)
-			defer stop(t, e)
-			eventually(t, "it pages", func() bool { return len(p.got()) == 1 })
-			for i := range halves {
-				if !halves[i].EndsAt.IsZero() {
-					halves[i].EndsAt = time.Now()
-				}
-				put(t, e, halves[i])
-				time.Sleep(500 * time.Millisecond) // two intervals
-			}
-			eventually(t, "it escalates", func() bool { return len(p.got()) == 2 })
-			time.Sleep(500 * time.Millisecond)
-			if got := p.got(); !slices.Equal(got, []string{"firing skype/minor", "firing skype/major, resolved skype/minor"}) {
-				t.Errorf("paged %q", got)
-			}
-		})
-	}
-}
-
 func TestAFailingReceiverGetsItInTheEnd(t *testing.T) {
 	p := receive(t, func(n int) int {
 		return []int{http.StatusInternalServerError, http.StatusBadRequest, http.StatusServiceUnavailable, http.StatusOK}[min(n, 3)]

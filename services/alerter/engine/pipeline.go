@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
 	amalert "github.com/prometheus/alertmanager/alert"
+	"github.com/prometheus/alertmanager/dispatch"
 	"github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
@@ -52,10 +55,27 @@ func (o observer) Notify(ctx context.Context, alerts ...*amalert.Alert) (bool, e
 	}
 	retry, err := o.integration.Notify(ctx, alerts...)
 	a.Took, a.Err, a.Retry = time.Since(a.At), err, retry
+	if took, ok := ctx.Value(takenKey{}).(*taken); ok && err == nil {
+		took.add(a.Alerts)
+	}
 	if o.sent != nil {
 		o.sent(a)
 	}
 	return retry, err
+}
+
+// taken are the labels of the alerts that receivers have taken during a flush of a group.
+type taken struct {
+	mu     sync.Mutex
+	labels []map[string]string
+}
+
+type takenKey struct{}
+
+func (t *taken) add(labels []map[string]string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.labels = append(t.labels, labels...)
 }
 
 // flights counts the notifications that are under way.
@@ -94,10 +114,9 @@ func (e *Engine) finishing(s notify.Stage) notify.Stage {
 		if err != nil {
 			return ctx, nil, err
 		}
-		if !settled(alerts, time.Now()) {
-			return ctx, nil, errUnsettled
-		}
-		lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		took := &taken{}
+		defer e.remember(took)
+		lasting, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), takenKey{}, took))
 		defer cancel()
 		stop := context.AfterFunc(ctx, func() {
 			wait := time.Duration(0)
@@ -115,8 +134,19 @@ func (e *Engine) finishing(s notify.Stage) notify.Stage {
 	})
 }
 
+// remember keeps of which alerts somebody was told, once that is in the notification log.
+func (e *Engine) remember(took *taken) {
+	if e.deps.Told == nil || len(took.labels) == 0 {
+		return
+	}
+	if err := e.deps.Told.Add(took.labels...); err != nil {
+		e.deps.Log.Error("cannot keep of what somebody was told: after a restart it may be told again", "error", err)
+	}
+}
+
 // latest returns what is known now of the alerts of a group. The dispatcher takes alerts in by several workers, so that of two that follow each
-// other closely the older one may come in last, and would stay: the group is told the newer one again.
+// other closely the older one may come in last, and would stay: the group is told the newer one again. And of an alert that takes the place of
+// another either may come in first: a group that is told in between would hear that an incident is over which has become worse.
 func (e *Engine) latest(ctx context.Context, alerts []*amalert.Alert) ([]*amalert.Alert, error) {
 	out := slices.Clone(alerts)
 	for n, a := range alerts {
@@ -127,38 +157,77 @@ func (e *Engine) latest(ctx context.Context, alerts []*amalert.Alert) ([]*amaler
 		if err := e.alerts.Put(ctx, known); err != nil {
 			return nil, fmt.Errorf("put an alert again: %w", err)
 		}
-		newer := *known
-		if !newer.Resolved() {
-			newer.EndsAt = time.Time{} // as the dispatcher does
-		}
-		out[n] = &newer
+		out[n] = asDispatched(known)
 	}
+	for _, a := range slices.Clone(out) {
+		if next := e.successor(ctx, a, out); next != nil {
+			out = append(out, next)
+		}
+	}
+	sort.Stable(amalert.AlertSlice(out))
 	return out, nil
 }
 
-// errUnsettled makes a group wait for its next interval.
-var errUnsettled = errors.New("an alert is just taking the place of another: the group waits for its next interval")
+// asDispatched returns an alert as the dispatcher hands it to a group: it does not end while the group is told.
+func asDispatched(a *amalert.Alert) *amalert.Alert {
+	out := *a
+	if !out.Resolved() {
+		out.EndsAt = time.Time{}
+	}
+	return &out
+}
 
-// settleTime is within which the dispatcher has taken in alerts that were put together, also where thousands are and the machine is busy.
-const settleTime = 10 * time.Second
+// successor returns the alert that has taken the place of another in its group, where the group does not hold it yet. The two are put together.
+func (e *Engine) successor(ctx context.Context, a *amalert.Alert, group []*amalert.Alert) *amalert.Alert {
+	if a.Annotations[alert.Superseded] == "" {
+		return nil
+	}
+	id, ok := e.successors.of(a.Labels["incident"])
+	if !ok || slices.ContainsFunc(group, func(g *amalert.Alert) bool { return g.Fingerprint() == id }) {
+		return nil
+	}
+	next, err := e.alerts.Get(id)
+	if err != nil {
+		return nil // it ended long ago and is forgotten
+	}
+	key, _ := notify.GroupKey(ctx)
+	if !slices.ContainsFunc(e.root.Match(next.Labels), func(r *dispatch.Route) bool { return groupKey(r, next) == key }) {
+		return nil // others are told
+	}
+	return asDispatched(next)
+}
 
-// settled says whether a group holds both halves of each change of labels. They are put together, but the dispatcher takes them in by several
-// workers: a group that is flushed in between would say that an incident is over which has become worse, or tell it twice.
-func settled(alerts []*amalert.Alert, now time.Time) bool {
-	firing := map[model.LabelValue]int{}
-	for _, a := range alerts {
-		if incident := a.Labels["incident"]; incident != "" && !a.ResolvedAt(now) {
-			if firing[incident]++; firing[incident] > 1 {
-				return false
-			}
-		}
+// successors holds the alert that an incident has now. Safe for concurrent use.
+type successors struct {
+	mu  sync.Mutex
+	now map[model.LabelValue]model.Fingerprint
+}
+
+func (s *successors) note(alerts []*amalert.Alert) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now == nil {
+		s.now = map[model.LabelValue]model.Fingerprint{}
 	}
 	for _, a := range alerts {
-		if a.Annotations[alert.Superseded] != "" && a.ResolvedAt(now) && now.Sub(a.EndsAt) < settleTime && firing[a.Labels["incident"]] == 0 {
-			return false // what takes its place has not come in yet, or goes to another group, which does not matter then
+		if a.Annotations[alert.Superseded] == "" {
+			s.now[a.Labels["incident"]] = a.Fingerprint()
 		}
 	}
-	return true
+}
+
+func (s *successors) of(incident model.LabelValue) (model.Fingerprint, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.now[incident]
+	return f, ok
+}
+
+// forget drops those that are not known any more.
+func (s *successors) forget(known func(model.Fingerprint) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.now, func(_ model.LabelValue, f model.Fingerprint) bool { return !known(f) })
 }
 
 // leased is a registry whose collectors can be given back, so that an Engine can be started again. What is registered before publish is collected
