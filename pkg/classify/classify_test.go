@@ -255,6 +255,9 @@ func TestExplain(t *testing.T) {
 	if !found {
 		t.Errorf("signing in is not among the reasons: %v", m.Features)
 	}
+	if len(m.SymptomFeatures) == 0 || !strings.Contains(m.SymptomFeatures[0].Feature, "LOGIN") || m.SymptomFeatures[0].Weight <= 0 {
+		t.Errorf("signing in is not what makes the symptom login: %v", m.SymptomFeatures)
+	}
 	if _, err := json.Marshal(e); err != nil {
 		t.Error(err)
 	}

@@ -6,6 +6,7 @@ import (
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 
 	"outcry.dev/pkg/classify/internal/feature"
+	"outcry.dev/pkg/classify/internal/linear"
 )
 
 // Explanation says in words and numbers why a text was judged as it was.
@@ -28,15 +29,20 @@ type ExplainedMention struct {
 	Probabilities map[string]float32 `json:"probabilities"`
 	// Features that moved the label most, for and against, strongest first.
 	Features []ExplainedFeature `json:"features"`
+	// SymptomFeatures moved the symptom most, likewise; none where the label has no symptom.
+	SymptomFeatures []ExplainedFeature `json:"symptom_features,omitempty"`
 }
 
-// ExplainedFeature is one feature and how much it added to the label's logit, compared with the mean of all labels.
+// ExplainedFeature is one feature and how much it added to the logit of what was chosen, compared with the mean of all that could have been.
 type ExplainedFeature struct {
 	Feature string  `json:"feature"`
 	Weight  float32 `json:"weight"`
 }
 
-const explainedFeatures = 20
+const (
+	explainedFeatures = 20
+	explainedCues     = 8
+)
 
 // Explain classifies a text and says why. It is slow: it is for people.
 func (c *Classifier) Explain(text string) Explanation {
@@ -57,22 +63,25 @@ func (c *Classifier) Explain(text string) Explanation {
 		for l, p := range j.labels {
 			m.Probabilities[outcryv1.Label(l+1).Name()] = p
 		}
-		v := s.doc.Features(feature.Target{Ordinal: ordinal, Category: c.finder.Category(j.service)})
-		m.Features = c.strongest(v, j.label)
+		t := feature.Target{Ordinal: ordinal, Category: c.finder.Category(j.service)}
+		m.Features = strongest(c.model.labels, s.doc.Features(t), j.label, explainedFeatures)
+		if j.symptom != 0 {
+			m.SymptomFeatures = strongest(c.model.symptoms, s.doc.Cues(t), int(j.symptom)-1, explainedCues)
+		}
 		e.Mentions = append(e.Mentions, m)
 	}
 	return e
 }
 
-// strongest sums the weights of each feature and gives those that moved the label most.
-func (c *Classifier) strongest(v feature.Vector, label int) []ExplainedFeature {
+// strongest sums the weights of each feature and gives the n that moved a class most.
+func strongest(m *linear.Model, v feature.Vector, class, n int) []ExplainedFeature {
 	sums := map[string]float32{}
 	for i, f := range v.Index {
 		var mean float32
-		for l := range labelCount {
-			mean += c.model.labels.Weight(f, l)
+		for other := range m.Classes {
+			mean += m.Weight(f, other)
 		}
-		sums[v.Notes[i]] += v.Value[i] * (c.model.labels.Weight(f, label) - mean/float32(labelCount))
+		sums[v.Notes[i]] += v.Value[i] * (m.Weight(f, class) - mean/float32(m.Classes))
 	}
 	all := make([]ExplainedFeature, 0, len(sums))
 	for name, w := range sums {
@@ -85,7 +94,7 @@ func (c *Classifier) strongest(v feature.Vector, label int) []ExplainedFeature {
 		}
 		return all[i].Feature < all[j].Feature
 	})
-	return all[:min(len(all), explainedFeatures)]
+	return all[:min(len(all), n)]
 }
 
 func abs(x float32) float32 {

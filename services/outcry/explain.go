@@ -23,8 +23,8 @@ func (a *app) explainCommand() *cli.Command {
 		Usage:     "say why a text is read as it is",
 		ArgsUsage: `"TEXT"`,
 		Description: `Prints, for each service that the text names: the words that name it, the label and how probable each label is, the symptom, and
-the features of the text that moved the label most, with their weights: above 0 for the label, below 0 against it. The TEXT - is
-read from standard input.
+the features of the text that moved the label most, and then the symptom, with their weights: above 0 for it, below 0 against it.
+The TEXT - is read from standard input.
 
 Examples:
   outcry explain "is skype down? cannot sign in since noon"
@@ -88,10 +88,18 @@ func writeExplanation(w io.Writer, e classify.Explanation) error {
 			fmt.Fprintf(&b, " %s %.2f", label, m.Probabilities[label])
 		}
 		b.WriteString("\n")
-		for _, f := range m.Features {
-			fmt.Fprintf(&b, "  %+6.2f  %s\n", f.Weight, f.Feature)
+		writeFeatures(&b, m.Features)
+		if m.Symptom != "" {
+			fmt.Fprintf(&b, "  why %s\n", m.Symptom)
+			writeFeatures(&b, m.SymptomFeatures)
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func writeFeatures(b *strings.Builder, features []classify.ExplainedFeature) {
+	for _, f := range features {
+		fmt.Fprintf(b, "  %+6.2f  %s\n", f.Weight, f.Feature)
+	}
 }

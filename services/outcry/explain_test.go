@@ -27,12 +27,13 @@ func TestExplain(t *testing.T) {
 	for _, want := range []string{
 		"read as  " + e.Read + "\n", fmt.Sprintf("\nskype: outage (%s), score %.2f, named by \"Skype\"\n  outage %.2f ", m.Symptom, m.Score, m.Score),
 		fmt.Sprintf("  %+6.2f  %s\n", m.Features[0].Weight, m.Features[0].Feature),
+		fmt.Sprintf("\n  why %s\n  %+6.2f  %s\n", m.Symptom, m.SymptomFeatures[0].Weight, m.SymptomFeatures[0].Feature),
 	} {
 		if !strings.Contains(words.stdout, want) {
 			t.Errorf("%q is not in\n%s", want, words.stdout)
 		}
 	}
-	if n := strings.Count(words.stdout, "\n"); n != 5+len(m.Features) {
+	if n := strings.Count(words.stdout, "\n"); n != 6+len(m.Features)+len(m.SymptomFeatures) {
 		t.Errorf("%d lines for %d features\n%s", n, len(m.Features), words.stdout)
 	}
 
