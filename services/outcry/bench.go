@@ -97,14 +97,7 @@ func (a *app) bench(ctx context.Context, cmd *cli.Command) error {
 	if pairs < 1 || pairs > 1000 {
 		return usagef(cmd, "--pairs is %d; expected 1 to 1000", pairs)
 	}
-	cfg, err := a.config(cmd)
-	if err != nil {
-		return err
-	}
-	if cmd.String("log-level") == "" {
-		cfg.Log.Level = "warn"
-	}
-	cleanUp, err := scratch(&cfg, "")
+	cfg, cleanUp, err := a.scratchConfig(cmd)
 	if err != nil {
 		return err
 	}

@@ -84,14 +84,7 @@ func (a *app) benchClassify(ctx context.Context, cmd *cli.Command) error {
 	if rounds < 1 || rounds > 1000 {
 		return usagef(cmd, "--rounds is %d; expected 1 to 1000", rounds)
 	}
-	cfg, err := a.config(cmd)
-	if err != nil {
-		return err
-	}
-	if cmd.String("log-level") == "" {
-		cfg.Log.Level = "warn"
-	}
-	cleanUp, err := scratch(&cfg, "")
+	cfg, cleanUp, err := a.scratchConfig(cmd)
 	if err != nil {
 		return err
 	}

@@ -104,14 +104,7 @@ func (a *app) benchLatency(ctx context.Context, cmd *cli.Command) error {
 	if outages < 1 || outages > 1000 {
 		return usagef(cmd, "--outages is %d; expected 1 to 1000", outages)
 	}
-	cfg, err := a.config(cmd)
-	if err != nil {
-		return err
-	}
-	if cmd.String("log-level") == "" {
-		cfg.Log.Level = "warn"
-	}
-	cleanUp, err := scratch(&cfg, "")
+	cfg, cleanUp, err := a.scratchConfig(cmd)
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,19 @@ func scratch(cfg *Config, keep string) (func(), error) {
 	return func() { _ = os.RemoveAll(dir) }, nil
 }
 
+// scratchConfig is the configuration for work in a temporary folder, which the function that it returns removes; it logs warnings alone unless told otherwise.
+func (a *app) scratchConfig(cmd *cli.Command) (Config, func(), error) {
+	cfg, err := a.config(cmd)
+	if err != nil {
+		return cfg, nil, err
+	}
+	if cmd.String("log-level") == "" {
+		cfg.Log.Level = "warn"
+	}
+	cleanUp, err := scratch(&cfg, "")
+	return cfg, cleanUp, err
+}
+
 // closing ends the engines and says where that failed.
 func (a *app) closing(e *engines) {
 	if err := e.close(); err != nil {
