@@ -40,6 +40,7 @@ func report(w io.Writer, c *corpus, m *maker, all []example, o options, faults s
 	endToEnd(held, originDev, false).write(w, "held-out posts, from the text alone")
 	endToEnd(held, originDev, true).write(w, "… those that name a service")
 	read.write(w, "posts read for training, left out")
+	read.writeLabels(w)
 	for _, s := range sortedKeys(bySource) {
 		bySource[s].write(w, "… "+s)
 	}
