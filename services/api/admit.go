@@ -129,6 +129,9 @@ func (a *API) admit(need scope, next http.Handler) http.Handler {
 			w = &privateWriter{ResponseWriter: w}
 			switch {
 			case c.may(need):
+			case c.key == nil && wantsLogin(r) && strings.HasPrefix(r.URL.Path, "/embed/") && strings.Contains(r.Header.Get("Sec-Fetch-Dest"), "frame"):
+				a.writeClosed(w, r)
+				return
 			case c.key == nil && wantsLogin(r):
 				redirect(w, loginAddress(r))
 				return

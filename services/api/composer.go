@@ -143,7 +143,7 @@ func (a *API) composer(w http.ResponseWriter, r *http.Request) error {
 	for len(notes) < min(maxNotes, len(c.Notes)+1) {
 		notes = append(notes, annotation{})
 	}
-	return render(w, http.StatusOK, "composer.html", map[string]any{
+	return a.render(w, r, http.StatusOK, "composer.html", map[string]any{
 		"Service": c.Service, "From": c.asked.from, "To": c.asked.to, "Step": form.Get("step"), "Follows": c.Follows, "Theme": form.Get("theme"), "Lang": form.Get("lang"),
 		"Title": form.Get("title"), "Notes": notes, "MostNotes": maxNotes, "Height": form.Get("height"), "Width": form.Get("width"),
 		"Preview": preview, "Query": query, "Languages": chart.Languages(), "Frozen": frozen, "Origin": a.origin(r), "NeedsKey": !callerOf(r).may(scopeAct),

@@ -215,6 +215,28 @@ func (a *API) embedPage(r *http.Request, pic *picture, l look) *embedPage {
 	return page
 }
 
+// framedPolicy is the content security policy of what any page may frame.
+const framedPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors *"
+
+// embedPages are pages without a head.
+var embedPages = template.Must(pages.Clone())
+
+// writeClosed says in a frame that the chart is not for everybody. Signing in is for a window of its own: that page cannot be framed, and a
+// browser keeps its cookies from frames in other sites.
+func (a *API) writeClosed(w http.ResponseWriter, r *http.Request) {
+	var body bytes.Buffer
+	if err := embedPages.ExecuteTemplate(&body, "closed.html", struct{ Address, Host string }{r.URL.RequestURI(), r.Host}); err != nil {
+		a.deps.Log.Error("cannot write a page", "error", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", framedPolicy)
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	w.WriteHeader(http.StatusUnauthorized)
+	_, _ = w.Write(body.Bytes()) // whoever asked has gone
+}
+
 // draw makes the answer of a kind.
 func (a *API) draw(kind string, page *embedPage, l look, cache string, fresh time.Duration) (*kept, error) {
 	k := &kept{cache: cache, fresh: fresh, csp: "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors *"}
@@ -244,11 +266,10 @@ func (a *API) draw(kind string, page *embedPage, l look, cache string, fresh tim
 		l.options.Width, l.options.ID = narrow, "narrow"
 		page.Dark = template.HTML(chart.SVG(page.Chart, l.options)) //nolint:gosec // likewise
 		var body bytes.Buffer
-		if err := pages.ExecuteTemplate(&body, "embed.html", page); err != nil {
+		if err := embedPages.ExecuteTemplate(&body, "embed.html", page); err != nil {
 			return nil, fmt.Errorf("write an embed: %w", err)
 		}
-		k.media, k.body = "text/html; charset=utf-8", body.Bytes()
-		k.csp = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors *"
+		k.media, k.body, k.csp = "text/html; charset=utf-8", body.Bytes(), framedPolicy
 	}
 	return k, nil
 }
@@ -306,6 +327,7 @@ func (a *API) freezeNow(r *http.Request, body freezeBody) (*frozenJSON, error) {
 	if f.ModelVersion, err = a.deps.Store.ModelVersions(ctx, service.ID, pic.Chart.From, pic.Chart.To); err != nil {
 		return nil, err
 	}
+	f.ModelVersion = strings.TrimPrefix(f.ModelVersion, ", ") // posts whose version nobody noted
 	if f.DataVersion, err = a.dataVersion.get(ctx, a.deps.Store); err != nil {
 		return nil, err
 	}
@@ -362,7 +384,11 @@ func (a *API) embedFrozen(w http.ResponseWriter, r *http.Request) error {
 			return nil, err
 		}
 		kept.Picture.Chart.Notes = append(corrections, kept.Picture.Chart.Notes...)
-		kept.Picture.Chart.Source += fmt.Sprintf(" Frozen %s, model %s.", f.FrozenAt.Format("2 January 2006"), f.ModelVersion)
+		kept.Picture.Chart.Source += " Frozen " + f.FrozenAt.Format("2 January 2006")
+		if f.ModelVersion != "" { // no post in it, or those of a rule alone
+			kept.Picture.Chart.Source += ", model " + f.ModelVersion
+		}
+		kept.Picture.Chart.Source += "."
 		page := a.embedPage(r, kept.Picture, l)
 		page.Frozen = f
 		cache, fresh := "public, max-age=31536000, immutable", 5*time.Minute

@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -94,11 +95,17 @@ func TestFrozenCharts(t *testing.T) {
 	if err := s.PutKey(t.Context(), key, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	freeze := func(address, secret string) answer {
-		req, _ := http.NewRequest(http.MethodPost, "http://"+address+"/v1/charts", strings.NewReader(`{"service": "skype", "query": "`+shown+`&title=Frozen"}`))
+	versions := []store.Mention{{Mention: &outcryv1.Mention{Id: 8_000_000, Service: "viber", Label: outcryv1.Label_LABEL_OUTAGE, Score: 0.9, Source: "twitter", PostId: "v", Author: 1,
+		TimeUs: clock(16, 20).UnixMicro(), ModelVersion: "v7"}}}
+	if err := s.InsertMentions(t.Context(), versions); err != nil {
+		t.Fatal(err)
+	}
+	freezeOf := func(address, secret, service string) answer {
+		req, _ := http.NewRequest(http.MethodPost, "http://"+address+"/v1/charts", strings.NewReader(`{"service": "`+service+`", "query": "`+shown+`&title=Frozen"}`))
 		req.Header.Set("Authorization", "Bearer "+secret)
 		return do(t, req)
 	}
+	freeze := func(address, secret string) answer { return freezeOf(address, secret, "skype") }
 	addr, stop, err := serve(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +113,10 @@ func TestFrozenCharts(t *testing.T) {
 	if a := freeze(addr, "outcry_wrong"); a.StatusCode != 401 {
 		t.Errorf("without a key: %s", a.Status)
 	}
-	var chart struct{ ID, Page, SVG, PNG, Data string }
+	var chart struct {
+		ID, Page, SVG, PNG, Data string
+		FrozenAt                 time.Time `json:"frozen_at"`
+	}
 	if a := freeze(addr, secret); json.Unmarshal([]byte(a.body), &chart) != nil || chart.ID == "" {
 		t.Fatalf("freeze: %s", a.body)
 	}
@@ -123,6 +133,15 @@ func TestFrozenCharts(t *testing.T) {
 	}
 	if !strings.Contains(before[chart.Data].Header.Get("Cache-Control"), "immutable") || strings.Contains(before[chart.Page].body, "Correction") || !strings.Contains(before[chart.SVG].body, "Frozen") {
 		t.Errorf("frozen: %v", before[chart.Data].Header)
+	}
+	// The picture names the version of the model where there is one.
+	today := chart.FrozenAt.Format("2 January 2006")
+	if body := before[chart.SVG].body; !strings.Contains(body, "Frozen "+today+".") || strings.Contains(body, "model") {
+		t.Errorf("without a version of the model: %s", regexp.MustCompile(`Frozen[^<]*`).FindString(body))
+	}
+	var viber struct{ SVG string }
+	if a := freezeOf(addr, secret, "viber"); json.Unmarshal([]byte(a.body), &viber) != nil || !strings.Contains(get(t, viber.SVG).body, ", model v7.") {
+		t.Errorf("with a version of the model: %s\n%s", a.body, regexp.MustCompile(`Frozen[^<]*`).FindString(get(t, viber.SVG).body))
 	}
 	if err := stop(); err != nil {
 		t.Fatal(err)

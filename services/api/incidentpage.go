@@ -63,7 +63,7 @@ func (a *API) incidentPage(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return render(w, http.StatusOK, "incident.html", data)
+	return a.render(w, r, http.StatusOK, "incident.html", data)
 }
 
 func (a *API) figureOf(ctx context.Context, service *catalog.Service, r timeRange) (*figure, error) {

@@ -115,11 +115,31 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.renderLogin(w, http.StatusOK, p)
+	return a.renderLogin(w, r, http.StatusOK, p)
 }
 
-func (a *API) renderLogin(w http.ResponseWriter, status int, p loginPage) error {
-	return render(w, status, "login.html", p)
+func (a *API) renderLogin(w http.ResponseWriter, r *http.Request, status int, p loginPage) error {
+	return a.render(w, r, status, "login.html", p)
+}
+
+// visitor is what the head of a page says of whoever reads it; nil where nobody can sign in.
+type visitor struct {
+	Who    string // signed in as; empty for nobody
+	SignIn string // where to; empty on the page that does it
+}
+
+// visitor of a request. Somebody can sign in where a provider is configured or not everybody may read.
+func (a *API) visitor(r *http.Request) *visitor {
+	if r == nil || a.signin == nil && a.cfg.PublicRead {
+		return nil
+	}
+	if strings.HasPrefix(r.URL.Path, "/login") {
+		return &visitor{}
+	}
+	if c := callerOf(r); c.key != nil {
+		return &visitor{Who: c.key.Name}
+	}
+	return &visitor{SignIn: loginAddress(r)}
 }
 
 // enterKey keeps a key in the browser.
@@ -139,7 +159,7 @@ func (a *API) enterKey(w http.ResponseWriter, r *http.Request) error {
 	}
 	if key == nil {
 		p.Problem = "This key is not known, or was revoked. Keys begin with outcry_; whoever runs Outcry makes them."
-		return a.renderLogin(w, http.StatusUnauthorized, p)
+		return a.renderLogin(w, r, http.StatusUnauthorized, p)
 	}
 	if err := a.audit(r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{key: key, address: a.addressOf(r)})), "sign in", "with a key"); err != nil {
 		return err
@@ -191,7 +211,7 @@ func (a *API) finishSignin(w http.ResponseWriter, r *http.Request) error {
 		a.deps.Log.Info("somebody was not signed in", "reason", err)
 		p, _ := a.loginPage(r) // without a key it cannot fail
 		p.Problem = "You were n" + strings.TrimPrefix(err.Error(), "n") + "."
-		return a.renderLogin(w, http.StatusForbidden, p)
+		return a.renderLogin(w, r, http.StatusForbidden, p)
 	case err != nil:
 		return errors.Join(store.ErrUnavailable, err)
 	}

@@ -149,6 +149,9 @@ func TestSigningInAtAProvider(t *testing.T) {
 	if page.StatusCode != http.StatusOK || page.Request.URL.String() != base+"/services/skype?step=1h" {
 		t.Fatalf("signed in: %s at %s\n%.800s", page.Status, page.Request.URL, page.body)
 	}
+	if !strings.Contains(page.body, `aria-label="Sign out, test-user@zitadel.ch"`) || strings.Contains(page.body, "Sign in") {
+		t.Errorf("the head does not say who is signed in:\n%.1200s", page.body)
+	}
 	if got := page.Header.Get("Cache-Control"); !strings.HasPrefix(got, "private") {
 		t.Errorf("what only some may read says %s", got)
 	}
@@ -255,6 +258,14 @@ func TestSigningInWithAKey(t *testing.T) {
 	if a := b.open(base + "/v1/services"); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("data without a key: %s", a.Status)
 	}
+	// A frame in another site cannot show the page that signs in, so it says where to.
+	framed := b.send(http.MethodGet, base+"/embed/services/skype?step=1h", nil, "Sec-Fetch-Dest", "iframe")
+	if framed.StatusCode != http.StatusUnauthorized || !strings.Contains(framed.Header.Get("Content-Security-Policy"), "frame-ancestors *") || !strings.Contains(framed.body, `href="/embed/services/skype?step=1h" target="_blank" rel="noopener"`) {
+		t.Errorf("a frame without a key: %s %v\n%s", framed.Status, framed.Header, framed.body)
+	}
+	if a := b.send(http.MethodGet, base+"/embed/services/skype", nil, "Sec-Fetch-Dest", "document"); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("an embed in a window of its own without a key: %s", a.Status)
+	}
 	if a := b.send(http.MethodPost, base+"/login", url.Values{"key": {"outcry_WRONG"}, "next": {"/"}}); a.StatusCode != http.StatusUnauthorized || len(a.Cookies()) != 0 {
 		t.Errorf("a wrong key: %s %v", a.Status, a.Cookies())
 	}
@@ -287,5 +298,28 @@ func TestSigningInWithAKey(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("a revoked key still opens pages")
 		}
+	}
+}
+
+// Where everybody may read, the head offers to sign in only if somebody can.
+func TestTheHeadOffersToSignIn(t *testing.T) {
+	s, err := open(t.Context(), "head")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if body := get(t, "/explore?step=1h").body; strings.Contains(body, "Sign in") || strings.Contains(body, "/log") {
+		t.Error("a page offers to sign in where nobody can")
+	}
+	addr, stop, err := serveWith(t.Context(), s, api.Config{Listen: "127.0.0.1:0", PublicRead: true, OIDC: signin.Config{Issuer: "https://accounts.example", ClientID: "outcry", ClientSecret: clientSecret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := get(t, "http://"+addr+"/explore?step=1h")
+	if !strings.Contains(a.body, `<a href="/login?next=%2Fexplore%3Fstep%3D1h">Sign in</a>`) || strings.Contains(a.body, "Sign out") || !strings.Contains(a.Header.Get("Vary"), "Cookie") {
+		t.Errorf("%v\n%.1200s", a.Header, a.body)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"outcry.dev/pkg/chart"
@@ -59,6 +60,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"states":     func() []string { return []string{"ok", "suspected", "outage", "recovering", "unknown"} },
 	"themes":     func() []string { return []string{"auto", "light", "dark"} },
 	"words":      func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+	"visitor":    func() *visitor { return nil }, // of each request: see pageSet
 	"styleSheet": func() string { return "/assets/style.css?" + styleVersion },
 }).ParseFS(templateFiles, "templates/*.html"))
 
@@ -89,10 +91,29 @@ var styleVersion = func() string {
 	return fmt.Sprintf("%08x", h.Sum32())
 }()
 
-// render writes a page, once it is whole.
-func render(w http.ResponseWriter, status int, name string, data any) error {
+// pageSet are the pages with the visitor that their head names. One request uses a set at a time.
+type pageSet struct {
+	*template.Template
+	visitor *visitor
+}
+
+var pageSets = sync.Pool{New: func() any {
+	s := &pageSet{}
+	s.Template = template.Must(pages.Clone()).Funcs(template.FuncMap{"visitor": func() *visitor { return s.visitor }})
+	return s
+}}
+
+// render writes a page, once it is whole. Without a request its head says nothing of the visitor.
+func (a *API) render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	var body bytes.Buffer
-	if err := pages.ExecuteTemplate(&body, name, data); err != nil {
+	set := pageSets.Get().(*pageSet) //nolint:forcetypeassert // nothing else is in it
+	set.visitor = a.visitor(r)
+	if set.visitor != nil {
+		w.Header().Set("Vary", "Authorization, Cookie")
+	}
+	err := set.ExecuteTemplate(&body, name, data)
+	pageSets.Put(set)
+	if err != nil {
 		return fmt.Errorf("write page %s: %w", name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -103,7 +124,7 @@ func render(w http.ResponseWriter, status int, name string, data any) error {
 }
 
 func (a *API) writeErrorPage(w http.ResponseWriter, p *problem) {
-	err := render(w, p.Status, "error.html", struct {
+	err := a.render(w, nil, p.Status, "error.html", struct {
 		Title  string
 		Detail string
 	}{http.StatusText(p.Status), p.Detail})
@@ -249,7 +270,7 @@ func (a *API) home(w http.ResponseWriter, r *http.Request) error {
 		data.Quiet = append(data.Quiet, g)
 	}
 	slices.SortFunc(data.Quiet, func(x, y group) int { return cmp.Compare(x.Category, y.Category) })
-	return render(w, http.StatusOK, "home.html", data)
+	return a.render(w, r, http.StatusOK, "home.html", data)
 }
 
 const (

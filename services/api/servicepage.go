@@ -58,7 +58,7 @@ func (a *API) servicePage(w http.ResponseWriter, r *http.Request) error {
 			e.Text = shownText(e)
 		}
 	}
-	return render(w, http.StatusOK, "service.html", struct {
+	return a.render(w, r, http.StatusOK, "service.html", struct {
 		*stretch
 		Panel     *panel
 		Now       *serviceNow

@@ -576,7 +576,7 @@ func (a *API) explore(w http.ResponseWriter, r *http.Request) error {
 			data.Suggest = append(data.Suggest, suggestion{s.Name, more.Address()})
 		}
 	}
-	return render(w, http.StatusOK, "explore.html", data)
+	return a.render(w, r, http.StatusOK, "explore.html", data)
 }
 
 // suggestion is a service that a view could take in.
