@@ -109,31 +109,32 @@ func (l *Line) runs(points int, f func(from, to int)) {
 // lines draws the curves, those named first on top.
 func (d *drawing) lines() {
 	for i, l := range slices.Backward(d.c.Lines) {
-		var path strings.Builder
-		l.runs(len(d.c.Points), func(from, to int) { d.run(&path, &l, from, to) })
-		if path.Len() > 0 {
-			d.printf("<path class=\"chart-line %s\" d=\"%s\"/>\n", lineClass(i), path.String())
+		var curve path
+		l.runs(len(d.c.Points), func(from, to int) { d.run(&curve, &l, from, to) })
+		if curve.Len() > 0 {
+			d.printf("<path class=\"chart-line %s\" d=\"%s\"/>\n", lineClass(i), curve.String())
 		}
 	}
 }
 
 // run runs through the middles of steps; a single step is as wide as it is.
-func (d *drawing) run(path *strings.Builder, l *Line, from, to int) {
-	at := func(i int) string { v, _ := l.value(i); return num(d.y(v)) }
+func (d *drawing) run(curve *path, l *Line, from, to int) {
+	at := func(i int) float64 { v, _ := l.value(i); return d.y(v) }
 	if to-from == 1 {
 		p := d.c.Points[from]
-		fmt.Fprintf(path, "M%s %sH%s", num(d.x(p.Start)), at(from), num(d.x(p.Start.Add(d.c.Step))))
+		curve.move(d.x(p.Start), at(from))
+		curve.across(d.x(p.Start.Add(d.c.Step)))
 		return
 	}
 	for i := from; i < to; i++ {
-		if i > from && i < to-1 && at(i) == at(i-1) && at(i) == at(i+1) {
-			continue // along a level stretch its ends are enough
+		switch x, y := d.middle(d.c.Points[i]), at(i); {
+		case i == from:
+			curve.move(x, y)
+		case i < to-1 && num(y) == num(at(i-1)) && num(y) == num(at(i+1)):
+			// Along a level stretch its ends are enough.
+		default:
+			curve.line(x, y)
 		}
-		command := "L"
-		if i == from {
-			command = "M"
-		}
-		fmt.Fprintf(path, "%s%s %s", command, num(d.middle(d.c.Points[i])), at(i))
 	}
 }
 

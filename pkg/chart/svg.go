@@ -286,20 +286,24 @@ func (d *drawing) band() {
 		if !banded {
 			continue
 		}
-		var path strings.Builder
-		command := "M"
+		var curve path
 		for i, p := range stretch { // there along the upper bound
 			if i == 0 || i == len(stretch)-1 || num(d.y(p.Band.Upper)) != num(d.y(stretch[i-1].Band.Upper)) {
-				fmt.Fprintf(&path, "%s%s %sH%s", command, num(d.x(p.Start)), num(d.y(p.Band.Upper)), num(d.x(p.Start.Add(d.c.Step))))
-				command = "L"
+				if i == 0 {
+					curve.move(d.x(p.Start), d.y(p.Band.Upper))
+				} else {
+					curve.line(d.x(p.Start), d.y(p.Band.Upper))
+				}
+				curve.across(d.x(p.Start.Add(d.c.Step)))
 			}
 		}
 		for i, p := range slices.Backward(stretch) { // and back along the lower
 			if i == 0 || i == len(stretch)-1 || num(d.y(p.Band.Lower)) != num(d.y(stretch[i+1].Band.Lower)) {
-				fmt.Fprintf(&path, "L%s %sH%s", num(d.x(p.Start.Add(d.c.Step))), num(d.y(p.Band.Lower)), num(d.x(p.Start)))
+				curve.line(d.x(p.Start.Add(d.c.Step)), d.y(p.Band.Lower))
+				curve.across(d.x(p.Start))
 			}
 		}
-		d.printf("<path class=\"chart-band\" d=\"%sZ\"/>\n", path.String())
+		d.printf("<path class=\"chart-band\" d=\"%sZ\"/>\n", curve.String())
 	}
 }
 
@@ -326,23 +330,24 @@ func (d *drawing) people() {
 }
 
 // line runs through the middles of the steps; a single step is as wide as it is.
-func (d *drawing) line(points []Point) (path string, first, last float64) {
+func (d *drawing) line(points []Point) (data string, first, last float64) {
+	var line path
 	if len(points) == 1 {
 		p := points[0]
 		first, last = d.x(p.Start), d.x(p.Start.Add(d.c.Step))
-		return fmt.Sprintf("M%s %sH%s", num(first), num(d.y(float64(p.People))), num(last)), first, last
+		line.move(first, d.y(float64(p.People)))
+		line.across(last)
+		return line.String(), first, last
 	}
-	var line strings.Builder
 	for i, p := range points {
-		// Along a level stretch its ends are enough.
-		if i > 0 && i < len(points)-1 && p.People == points[i-1].People && p.People == points[i+1].People {
-			continue
+		switch {
+		case i == 0:
+			line.move(d.middle(p), d.y(float64(p.People)))
+		case i < len(points)-1 && p.People == points[i-1].People && p.People == points[i+1].People:
+			// Along a level stretch its ends are enough.
+		default:
+			line.line(d.middle(p), d.y(float64(p.People)))
 		}
-		command := "L"
-		if i == 0 {
-			command = "M"
-		}
-		fmt.Fprintf(&line, "%s%s %s", command, num(d.middle(p)), num(d.y(float64(p.People))))
 	}
 	return line.String(), d.middle(points[0]), d.middle(points[len(points)-1])
 }

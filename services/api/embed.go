@@ -149,7 +149,8 @@ type embedPage struct {
 	Frozen          *store.FrozenChart
 	Citation        citation
 	Unit            string
-	Rows            []chart.Point
+	Rows            []chart.Point // empty where there are too many
+	File            string        // of the numbers
 	StepName, Theme string
 }
 
@@ -206,8 +207,12 @@ func (a *API) embedPage(r *http.Request, pic *picture, l look) *embedPage {
 	}
 	self := origin + path + query
 	page := &embedPage{picture: pic, Lang: l.lang, Address: origin + "/services/" + url.PathEscape(pic.Service) + "?from=" + pic.Chart.From.Format(time.RFC3339) + "&to=" + pic.Chart.To.Format(time.RFC3339),
-		Self: self, Image: origin + path + ".png" + query, OEmbed: origin + "/oembed?url=" + url.QueryEscape(self), Unit: chart.Unit(pic.Chart.Step), Rows: pic.Chart.Points,
+		Self: self, Image: origin + path + ".png" + query, OEmbed: origin + "/oembed?url=" + url.QueryEscape(self), Unit: chart.Unit(pic.Chart.Step),
 		StepName: shortDuration(pic.Chart.Step), Theme: l.options.Theme}
+	if page.Rows = pic.Chart.Points; len(page.Rows) > pageRows {
+		page.Rows, page.File = nil, fmt.Sprintf("%s/v1/services/%s/series.csv?from=%s&to=%s&step=%s", origin, url.PathEscape(pic.Service), pic.Chart.From.Format(time.RFC3339),
+			pic.Chart.To.Format(time.RFC3339), page.StepName)
+	}
 	if page.Lang == "" {
 		page.Lang = "en"
 	}
@@ -390,7 +395,9 @@ func (a *API) embedFrozen(w http.ResponseWriter, r *http.Request) error {
 		}
 		kept.Picture.Chart.Source += "."
 		page := a.embedPage(r, kept.Picture, l)
-		page.Frozen = f
+		if page.Frozen = f; page.File != "" {
+			page.File = page.Self + ".json" // the numbers as they were
+		}
 		cache, fresh := "public, max-age=31536000, immutable", 5*time.Minute
 		if len(corrections) > 0 {
 			cache = "public, max-age=300"

@@ -21,6 +21,10 @@ import (
 const shown = "from=2010-12-22T15:00:00Z&to=2010-12-22T21:00:00Z&step=15m"
 
 func TestEmbeds(t *testing.T) {
+	if long := get(t, "/embed/services/skype?from=2010-12-22&to=2010-12-23&step=1m").body; strings.Contains(long, "<table>") || len(long) > 100_000 ||
+		!strings.Contains(long, `/v1/services/skype/series.csv?from=2010-12-22T00:00:00Z&amp;to=2010-12-23T00:00:00Z&amp;step=1m" target="_blank" rel="noopener"`) {
+		t.Errorf("an embed of a day by the minute has %d bytes", len(long))
+	}
 	page := get(t, "/embed/services/skype?"+shown+"&title=An+%3Cevening%3E&note=2010-12-22T18:00:00Z+kickoff")
 	for _, want := range []string{"An &lt;evening&gt;", "kickoff", "per 15 minutes, not users affected", "application/json+oembed", `property="og:image"`, "<caption>", "Source: public posts", `src="/assets/frame.js"`, "<desc"} {
 		if !strings.Contains(page.body, want) {

@@ -23,8 +23,8 @@ import (
 const (
 	// pagePoints is how many steps a chart of a page has at most: a day by the minute.
 	pagePoints = 1440
-	// pageRows is up to how many steps a page has the numbers as a table; longer ones are files.
-	pageRows = 500
+	// pageRows is up to how many steps a page has the numbers as a table, and pageCells up to how many numbers in all; more are files.
+	pageRows, pageCells = 500, 4000
 	// pageParts is how many parts of a service a chart shows, the largest ones.
 	pageParts = 8
 	// closest that a page zooms in.
@@ -260,8 +260,15 @@ func (a *API) panel(ctx context.Context, v view, first *stretch) (*panel, error)
 			return nil, err
 		}
 	}
+	cells := 0
 	for n, c := range charts {
 		p.Figures = append(p.Figures, newFigure(c, strconv.Itoa(n)))
+		cells += len(p.Figures[n].Rows) * len(p.Figures[n].Columns)
+	}
+	if cells > pageCells {
+		for n := range p.Figures {
+			p.Figures[n].Rows = nil
+		}
 	}
 	end, err := a.endOf(ctx, v.services[0].ID)
 	if err != nil {
