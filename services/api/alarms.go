@@ -1,6 +1,9 @@
 package api
 
 import (
+	"cmp"
+	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -63,4 +66,41 @@ func join(spans []span) []span {
 		out = append(out, s)
 	}
 	return out
+}
+
+// spike is an alarm: when, and the window of it that is least likely by chance.
+type spike struct {
+	span
+	store.SpikeWindow
+}
+
+// spikes are the alarms of a stretch, the last ones first.
+func spikes(s *stretch) []spike {
+	var out []spike
+	for _, a := range s.Alarms {
+		worst := -1
+		for i, w := range s.Windows {
+			if begin := w.End.Add(-w.Window); !begin.Before(a.From) && !w.End.After(a.To) && (worst < 0 || w.Score > s.Windows[worst].Score) {
+				worst = i
+			}
+		}
+		if worst >= 0 {
+			out = append(out, spike{a, s.Windows[worst]})
+		}
+	}
+	slices.SortFunc(out, func(x, y spike) int { return cmp.Compare(y.From.Unix(), x.From.Unix()) })
+	return out[:min(len(out), 10)]
+}
+
+// Length of the window in words.
+func (s spike) Length() string { return longDuration(s.Window) }
+
+// Chance says how often chance does this.
+func (s spike) Chance() string {
+	switch {
+	case s.Score < 3:
+		return fmt.Sprintf("once in %s", thousands(int64(math.Round(math.Pow(10, s.Score)))))
+	default:
+		return fmt.Sprintf("once in 10^%d", int(s.Score))
+	}
 }

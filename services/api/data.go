@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/chart"
 	"outcry.dev/pkg/incident"
 	"outcry.dev/pkg/store"
@@ -234,16 +235,22 @@ func newSeriesJSON(s *stretch) seriesJSON {
 	return out
 }
 
-func (a *API) series(w http.ResponseWriter, r *http.Request, p *params) error {
-	asked := p.timeRange()
+// ofService finds the service of the path and the range asked for, once every parameter has been read.
+func (a *API) ofService(r *http.Request, p *params, asked timeRange) (*catalog.Service, timeRange, error) {
 	if p.fault != nil {
-		return p.fault
+		return nil, asked, p.fault
 	}
 	service, err := a.find(r.PathValue("id"))
 	if err != nil {
-		return err
+		return nil, asked, err
 	}
 	asked, err = a.choose(r.Context(), service.ID, asked)
+	return service, asked, err
+}
+
+func (a *API) series(w http.ResponseWriter, r *http.Request, p *params) error {
+	asked := p.timeRange()
+	service, asked, err := a.ofService(r, p, asked)
 	if err != nil {
 		return err
 	}
@@ -256,14 +263,8 @@ func (a *API) series(w http.ResponseWriter, r *http.Request, p *params) error {
 
 func (a *API) seriesFile(r *http.Request, p *params) (file, error) {
 	asked := p.timeRange()
-	if p.fault != nil {
-		return file{}, p.fault
-	}
-	service, err := a.find(r.PathValue("id"))
+	service, asked, err := a.ofService(r, p, asked)
 	if err != nil {
-		return file{}, err
-	}
-	if asked, err = a.choose(r.Context(), service.ID, asked); err != nil {
 		return file{}, err
 	}
 	return file{store.ExportSeries([]string{service.ID}, asked.from, asked.to, asked.step),
@@ -361,14 +362,8 @@ func (p *params) by() string {
 
 func (a *API) breakdown(w http.ResponseWriter, r *http.Request, p *params) error {
 	asked, by := p.timeRange(), p.by()
-	if p.fault != nil {
-		return p.fault
-	}
-	service, err := a.find(r.PathValue("id"))
+	service, asked, err := a.ofService(r, p, asked)
 	if err != nil {
-		return err
-	}
-	if asked, err = a.choose(r.Context(), service.ID, asked); err != nil {
 		return err
 	}
 	groups, err := a.deps.Store.Breakdown(r.Context(), service.ID, by, asked.from, asked.to, asked.step)
@@ -388,14 +383,8 @@ func (a *API) breakdown(w http.ResponseWriter, r *http.Request, p *params) error
 
 func (a *API) breakdownFile(r *http.Request, p *params) (file, error) {
 	asked, by := p.timeRange(), p.by()
-	if p.fault != nil {
-		return file{}, p.fault
-	}
-	service, err := a.find(r.PathValue("id"))
+	service, asked, err := a.ofService(r, p, asked)
 	if err != nil {
-		return file{}, err
-	}
-	if asked, err = a.choose(r.Context(), service.ID, asked); err != nil {
 		return file{}, err
 	}
 	return file{store.ExportBreakdown(service.ID, by, asked.from, asked.to, asked.step),
@@ -435,14 +424,8 @@ func (p *params) label() string {
 func (a *API) evidence(w http.ResponseWriter, r *http.Request, p *params) error {
 	asked, label, after := p.timeRange(), p.label(), p.evidenceCursor()
 	limit := p.number("limit", 50, 1, 500)
-	if p.fault != nil {
-		return p.fault
-	}
-	service, err := a.find(r.PathValue("id"))
+	service, asked, err := a.ofService(r, p, asked)
 	if err != nil {
-		return err
-	}
-	if asked, err = a.choose(r.Context(), service.ID, asked); err != nil {
 		return err
 	}
 	found, err := a.deps.Store.EvidencePage(r.Context(), service.ID, label, asked.from, asked.to, after, limit+1)
@@ -463,14 +446,8 @@ func (a *API) evidence(w http.ResponseWriter, r *http.Request, p *params) error 
 
 func (a *API) evidenceFile(r *http.Request, p *params) (file, error) {
 	asked, label := p.timeRange(), p.label()
-	if p.fault != nil {
-		return file{}, p.fault
-	}
-	service, err := a.find(r.PathValue("id"))
+	service, asked, err := a.ofService(r, p, asked)
 	if err != nil {
-		return file{}, err
-	}
-	if asked, err = a.choose(r.Context(), service.ID, asked); err != nil {
 		return file{}, err
 	}
 	return file{store.ExportEvidence(service.ID, label, asked.from, asked.to),

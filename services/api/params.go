@@ -141,20 +141,28 @@ func (p *params) states() []outcryv1.Incident_State {
 	return out
 }
 
-// cursor reads what nextCursor wrote.
-func (p *params) cursor() *store.IncidentKey {
+// position reads a cursor of a moment and an id; given is false where there is none.
+func (p *params) position() (us int64, id string, given bool) {
 	text := p.values.Get("cursor")
 	if text == "" {
-		return nil
+		return 0, "", false
 	}
 	decoded, err := base64.RawURLEncoding.DecodeString(text)
-	us, id, ok := strings.Cut(string(decoded), " ")
-	at, numberErr := strconv.ParseInt(us, 10, 64)
-	if err != nil || !ok || numberErr != nil || len(id) > 200 {
+	at, id, found := strings.Cut(string(decoded), " ")
+	us, numberErr := strconv.ParseInt(at, 10, 64)
+	if err != nil || !found || numberErr != nil || len(id) > 200 {
 		p.fail(badCursor)
-		return nil
+		return 0, "", false
 	}
-	return &store.IncidentKey{DetectedAtUS: at, ID: id}
+	return us, id, true
+}
+
+// cursor reads what nextCursor wrote.
+func (p *params) cursor() *store.IncidentKey {
+	if us, id, given := p.position(); given {
+		return &store.IncidentKey{DetectedAtUS: us, ID: id}
+	}
+	return nil
 }
 
 func nextCursor(i *outcryv1.Incident) string {
@@ -192,19 +200,16 @@ func offsetCursor(n int) string { return base64.RawURLEncoding.EncodeToString([]
 
 // evidenceCursor reads what evidenceCursor wrote.
 func (p *params) evidenceCursor() *store.EvidenceKey {
-	text := p.values.Get("cursor")
-	if text == "" {
+	us, id, given := p.position()
+	if !given {
 		return nil
 	}
-	decoded, err := base64.RawURLEncoding.DecodeString(text)
-	us, id, ok := strings.Cut(string(decoded), " ")
-	at, atErr := strconv.ParseInt(us, 10, 64)
-	mention, idErr := strconv.ParseUint(id, 10, 64)
-	if err != nil || !ok || atErr != nil || idErr != nil {
+	mention, err := strconv.ParseUint(id, 10, 64)
+	if err != nil {
 		p.fail(badCursor)
 		return nil
 	}
-	return &store.EvidenceKey{TimeUS: at, ID: mention}
+	return &store.EvidenceKey{TimeUS: us, ID: mention}
 }
 
 func evidenceCursor(e *outcryv1.Evidence) string {

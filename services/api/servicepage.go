@@ -4,9 +4,6 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/text/language"
-	"golang.org/x/text/language/display"
-
 	"outcry.dev/pkg/store"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
@@ -70,16 +67,4 @@ func (a *API) servicePage(w http.ResponseWriter, r *http.Request) error {
 		Parts     []partList
 		Spikes    []spike
 	}{s, p, o.now(service.ID), o.At, a.origin(r), a.incidentList(incidents, o.At, false), evidence, mayRead, parts, spikes(s)})
-}
-
-// languageName is a BCP 47 language in English; the tag itself where it is none.
-func languageName(tag string) string {
-	t, err := language.Parse(tag)
-	if err != nil {
-		return tag
-	}
-	if name := display.English.Languages().Name(t); name != "" {
-		return name
-	}
-	return tag
 }
