@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"outcry.dev/services/ingest/floodtest"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -151,4 +153,29 @@ func TestWhatCannotBeFollowed(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// A file that grows by a flood at once is read whole and at the pipeline's pace, and so is one that is there.
+func TestFlood(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "posts.jsonl")
+	flood := func() {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := errors.Join(floodtest.Say(f, floodtest.Numbered(line("?", 0)+"\n")), f.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+	write(t, path, 0, "")
+	s, err := Follow(path, decodePost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var writing sync.WaitGroup
+	writing.Go(flood)
+	floodtest.Run(t, s, "", 0)
+	writing.Wait()
+	floodtest.Run(t, &Source{Decode: decodePost, Now: time.Now(), Names: []string{path}, Open: Open}, "", 0)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"go.uber.org/goleak"
 
+	"outcry.dev/services/ingest/floodtest"
 	"outcry.dev/services/ingest/polite"
 	"outcry.dev/services/ingest/source"
 )
@@ -362,8 +363,7 @@ func TestRefusedEventsComeAgain(t *testing.T) {
 
 // A hundred thousand posts at once: all arrive, and none waits in memory for a pipeline that is slow.
 func TestFlood(t *testing.T) {
-	const posts = 100_000
-	now := time.Now()
+	frame := floodtest.Numbered(strings.NewReplacer(`"r7"`, `"r?"`, `"k7"`, `"k?"`).Replace(said(7, time.Now())))
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, nil)
 		if err != nil {
@@ -371,32 +371,15 @@ func TestFlood(t *testing.T) {
 			return
 		}
 		defer func() { _ = c.CloseNow() }()
-		for n := range posts {
-			if c.Write(r.Context(), websocket.MessageText, []byte(said(n, now))) != nil {
+		var one []byte
+		for n := range floodtest.Posts {
+			if one = frame(one[:0], n); c.Write(r.Context(), websocket.MessageText, one) != nil {
 				return
 			}
 		}
 		_ = c.Close(1000, "")
 	})
-	runtime.GC()
-	var before, during runtime.MemStats
-	runtime.ReadMemStats(&before)
-	n, most := 0, uint64(0)
-	_ = s.source(t).Run(t.Context(), &source.Session{Emit: func(e source.Event) error {
-		if n++; n%20_000 == 0 {
-			time.Sleep(20 * time.Millisecond) // the pipeline is behind
-			runtime.GC()
-			runtime.ReadMemStats(&during)
-			most = max(most, during.HeapAlloc)
-		}
-		return nil
-	}})
-	if n != posts {
-		t.Errorf("%d of %d posts arrived", n, posts)
-	}
-	if most > before.HeapAlloc+32<<20 {
-		t.Errorf("%d bytes were in use, %d before", most, before.HeapAlloc)
-	}
+	floodtest.Run(t, s.source(t), "", 0)
 }
 
 // dictionary makes one of frames, as Jetstream's was made.

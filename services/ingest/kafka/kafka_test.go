@@ -13,6 +13,7 @@ import (
 
 	"outcry.dev/pkg/bus"
 	"outcry.dev/pkg/embedded/broker"
+	"outcry.dev/services/ingest/floodtest"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -237,4 +238,44 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%q %q gave %+v", key, value, e)
 		}
 	})
+}
+
+// A flood of records is read whole and at the pipeline's pace, however many wait.
+func TestFlood(t *testing.T) {
+	server, err := broker.Start(broker.Config{}, silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bus.New(bus.Config{Brokers: server.Addrs()}, silent)
+	t.Cleanup(func() {
+		b.Close()
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	const topic, partitions = "chatter", 3
+	if err := b.EnsureTopics(t.Context(), bus.Topic{Name: topic, Partitions: partitions}); err != nil {
+		t.Fatal(err)
+	}
+	producer, err := b.Producer(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := floodtest.Numbered(`{"id":"?","author":"ann","text":"` + strings.Repeat("skype is down ", 10) + `","created_at":"2026-11-25T03:00:00Z"}`)
+	for first := 0; first < floodtest.Posts; first += 1000 {
+		var records []bus.Message
+		for n := first; n < first+1000; n++ {
+			records = append(records, bus.Message{Partition: n % partitions, Value: post(nil, n)})
+		}
+		if err := producer.Write(t.Context(), records...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := DefaultConfig()
+	c.Brokers, c.Topic, c.From = server.Addrs(), topic, "earliest"
+	list, err := c.Sources(source.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	floodtest.Run(t, list[0], "", 0)
 }

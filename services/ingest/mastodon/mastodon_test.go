@@ -18,6 +18,7 @@ import (
 
 	"outcry.dev/pkg/config"
 	"outcry.dev/pkg/post"
+	"outcry.dev/services/ingest/floodtest"
 	"outcry.dev/services/ingest/polite"
 	"outcry.dev/services/ingest/source"
 )
@@ -522,18 +523,38 @@ func TestUnreadableFrames(t *testing.T) {
 	l.expect("unreadable", "unreadable", "unreadable", "u/1 fine")
 }
 
-// A flood does not make memory grow: what is remembered has its limit, and the pipeline's pace is the stream's.
+// A flood arrives whole, at the pipeline's pace, by either transport; what is remembered of it has its limit.
 func TestFlood(t *testing.T) {
-	s := newServer(t)
-	src := sources(t, s.configured())[0].(*timeline)
-	r := &run{timeline: src, session: &source.Session{Emit: func(source.Event) error { return nil }}}
-	for i := range remembered + 1000 {
-		if err := r.take(&frame{Event: "delete", Payload: fmt.Appendf(nil, `"%d"`, i)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, ok := src.heard.deleted.Get(r.key("999")); ok {
-		t.Error("the first deletes are still remembered")
+	post := toot("?", "https://home.example/users/ann/statuses/?", "skype is down")
+	sockets := floodtest.Numbered(framed("update", post))
+	for transport, flood := range map[string]http.HandlerFunc{
+		"sse": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_ = floodtest.Say(w, floodtest.Numbered("event: update\ndata: "+post+"\n\n"))
+		},
+		"websocket": func(w http.ResponseWriter, r *http.Request) {
+			c, err := websocket.Accept(w, r, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = c.CloseNow() }()
+			var one []byte
+			for n := range floodtest.Posts {
+				if one = sockets(one[:0], n); c.Write(r.Context(), websocket.MessageText, one) != nil {
+					return
+				}
+			}
+			_ = c.Close(1000, "")
+		},
+	} {
+		t.Run(transport, func(t *testing.T) {
+			s := newServer(t)
+			s.streams = flood
+			c := s.configured()
+			c.Transport = transport
+			floodtest.Run(t, sources(t, c)[0], "", 32<<20)
+		})
 	}
 }
 

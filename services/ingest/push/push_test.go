@@ -27,6 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"outcry.dev/services/ingest/floodtest"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -205,19 +206,28 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// A hundred thousand posts in one batch are taken, each once.
+// A flood in one batch, that is compressed, is taken whole and at the pipeline's pace.
 func TestFlood(t *testing.T) {
-	const posts = 100_000
-	r := start(t, func(c *Config) { c.MaxBytes = 64 << 20 })
-	var body strings.Builder
-	before, after, _ := strings.Cut(line("?", "skype is down"), "?")
-	for i := range posts {
-		fmt.Fprint(&body, before, i, after, "\n")
-	}
-	code, text := r.send(zipped(body.String()), "Content-Encoding", "gzip")
-	if code != http.StatusAccepted || text != `{"accepted":100000,"rejected":0}` || len(r.got) != posts {
-		t.Errorf("%d %s, %d posts taken", code, text, len(r.got))
-	}
+	c := DefaultConfig()
+	c.Listen, c.Token, c.MaxBytes = "127.0.0.1:0", token, 64<<20
+	s := newSource(c)
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		body, in := io.Pipe()
+		go func() {
+			z, _ := gzip.NewWriterLevel(in, gzip.BestSpeed) // which is one
+			err := floodtest.Say(z, floodtest.Numbered(line("?", "skype is down")+"\n"))
+			_ = in.CloseWithError(errors.Join(err, z.Close()))
+		}()
+		r := running{t: t, addr: <-s.bound}
+		if code, text := r.send(body, "Content-Encoding", "gzip"); code != http.StatusAccepted || text != `{"accepted":100000,"rejected":0}` {
+			t.Errorf("%d %s", code, text)
+		}
+		http.DefaultClient.CloseIdleConnections()
+	}()
+	floodtest.Run(t, s, "", 0)
+	<-sent
 }
 
 // While as many batches are being taken as may be, others are asked to come again.
