@@ -1,10 +1,12 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -113,6 +115,45 @@ func TestConsumeInOrderAndGoOn(t *testing.T) {
 	}
 	if total != keys*each+1 {
 		t.Errorf("read %d messages, want %d", total, keys*each+1)
+	}
+}
+
+// Records that pack well are many times as long as what is sent of them, and still come a few megabytes at a time, in order.
+func TestFetchIsBoundedOnceUnpacked(t *testing.T) {
+	k := start(t)
+	if err := k.EnsureTopics(t.Context(), bus.Topic{Name: "a", Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := k.Producer(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const records, size = 1000, 64 << 10
+	value := bytes.Repeat([]byte("skype is down "), size/14)
+	for range records / 10 {
+		if err := p.Write(t.Context(), slices.Repeat([]bus.Message{{Value: value}}, 10)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := k.Reader(t.Context(), "a", 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for next := int64(0); next < records; {
+		msgs, err := r.Fetch(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(msgs) * size; n > 17<<20 {
+			t.Fatalf("%d MB came at once", n>>20)
+		}
+		for _, m := range msgs {
+			if m.Offset != next || !bytes.Equal(m.Value, value) {
+				t.Fatalf("record %d with %d bytes, want %d with %d", m.Offset, len(m.Value), next, size)
+			}
+			next++
+		}
 	}
 }
 

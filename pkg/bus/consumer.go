@@ -14,9 +14,12 @@ import (
 )
 
 const (
-	fetchMaxBytes = 4 << 20
-	fetchMaxWait  = 200 * time.Millisecond
-	fetchTimeout  = 30 * time.Second
+	fetchMaxBytes = 4 << 20 // as they are sent
+	// fetchMaxMemory is what records may take once they are unpacked: what repeats itself packs well.
+	fetchMaxMemory = 16 << 20
+	messageMemory  = 100 // beside key and value
+	fetchMaxWait   = 200 * time.Millisecond
+	fetchTimeout   = 30 * time.Second
 )
 
 // GroupConfig says which group consumes which topic.
@@ -163,7 +166,7 @@ func (c *Claim) Offset() int64 { return c.offset }
 // Lag returns how many records the partition holds beyond Offset, as of the last fetch.
 func (c *Claim) Lag() int64 { return max(0, c.highWater-c.offset) }
 
-// Fetch returns the records that follow, at most a few megabytes, or none after a short wait without any.
+// Fetch returns the records that follow, at most 4 MB as they are sent and 16 MB once they are unpacked, or none after a short wait without any.
 // Faults that waiting can mend are waited for; the error is then ctx's. The slice is used again by the next Fetch; keys and values are not.
 func (c *Claim) Fetch(ctx context.Context) ([]Message, error) {
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
@@ -204,8 +207,11 @@ func (c *Claim) fetch(ctx context.Context) ([]Message, error) {
 	clear(c.msgs)
 	msgs := c.msgs[:0]
 	defer func() { c.msgs = msgs }()
-	for {
-		m, err := batch.ReadMessage()
+	for memory := 0; ; {
+		m, err := kafka.Message{}, io.EOF
+		if memory < fetchMaxMemory {
+			m, err = batch.ReadMessage()
+		}
 		if err != nil {
 			closeErr := batch.Close()
 			switch {
@@ -225,6 +231,7 @@ func (c *Claim) fetch(ctx context.Context) ([]Message, error) {
 			continue
 		}
 		msgs = append(msgs, Message{Key: m.Key, Value: m.Value, Partition: c.Partition, Offset: m.Offset})
+		memory += messageMemory + len(m.Key) + len(m.Value)
 		c.offset = m.Offset + 1
 	}
 }

@@ -253,8 +253,8 @@ func TestFlood(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	const topic, partitions = "chatter", 3
-	if err := b.EnsureTopics(t.Context(), bus.Topic{Name: topic, Partitions: partitions}); err != nil {
+	const topic = "chatter"
+	if err := b.EnsureTopics(t.Context(), bus.Topic{Name: topic, Partitions: 1}); err != nil {
 		t.Fatal(err)
 	}
 	producer, err := b.Producer(t.Context(), topic)
@@ -265,7 +265,7 @@ func TestFlood(t *testing.T) {
 	for first := 0; first < floodtest.Posts; first += 1000 {
 		var records []bus.Message
 		for n := first; n < first+1000; n++ {
-			records = append(records, bus.Message{Partition: n % partitions, Value: post(nil, n)})
+			records = append(records, bus.Message{Value: post(nil, n)})
 		}
 		if err := producer.Write(t.Context(), records...); err != nil {
 			t.Fatal(err)
@@ -277,5 +277,5 @@ func TestFlood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	floodtest.Run(t, list[0], "", 0)
+	floodtest.Run(t, list[0], "", 24<<20) // what is fetched at once, and the broker's own copy of it
 }
