@@ -3,6 +3,8 @@ package alerter
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -98,9 +100,14 @@ func (a *Alerter) notified(at engine.Attempt) {
 		result = "refused" // until the group's next interval
 	}
 	a.metrics.notified.WithLabelValues(result).Inc()
-	for _, labels := range at.Alerts {
-		row := store.Delivery{Time: at.At, Incident: labels["incident"], Service: labels["service"], Channel: channelPage, Receiver: at.Receiver,
-			Integration: at.Integration, Firing: at.Firing, Result: result, Took: at.Took, Test: labels["test"] == "true"}
+	rows := map[string]store.Delivery{}
+	for _, t := range at.Alerts {
+		id := t.Labels["incident"] // which has several alerts where its severity has risen
+		rows[id] = store.Delivery{Time: at.At, Incident: id, Service: t.Labels["service"], Channel: channelPage, Receiver: at.Receiver,
+			Integration: at.Integration, Firing: t.Firing || rows[id].Firing, Result: result, Took: at.Took, Test: t.Labels["test"] == "true"}
+	}
+	for _, id := range slices.Sorted(maps.Keys(rows)) {
+		row := rows[id]
 		if at.Err != nil {
 			row.Error = at.Err.Error()
 		}

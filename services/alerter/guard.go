@@ -15,7 +15,7 @@ import (
 )
 
 // errPrivate marks an address that a webhook must not lead to.
-var errPrivate = errors.New("it leads to an address that is not public; webhook.allow_private lets it")
+var errPrivate = errors.New("nothing was sent: alerter.webhook.url leads to an address that is not public; alerter.webhook.allow_private allows it")
 
 // notPublic are the special-purpose blocks of IANA that net/netip has no word for.
 var notPublic = prefixes("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",

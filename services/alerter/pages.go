@@ -80,7 +80,7 @@ func (a *Alerter) newPages() (*pages, error) {
 	p.watched = a.cfg.Engine(dir)
 	p.engine = func() pager {
 		return engine.New(p.watched, engine.Deps{Metrics: a.deps.Metrics, Log: a.deps.Log.With("component", "alertmanager"), Sent: a.notified,
-			Told: p.told})
+			Memory: p.told})
 	}
 	p.version = engine.Version(p.watched)
 	p.to = p.engine()

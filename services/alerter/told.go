@@ -39,14 +39,14 @@ func (a *Alerter) openTold(path string, known []alert.Alert) (*told, error) {
 	return t, err
 }
 
-// Has implements engine.Told.
+// Has implements engine.Memory.
 func (t *told) Has(labels map[string]string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.keys[fingerprint(labels)]
 }
 
-// Add implements engine.Told. It is on disk when Add returns.
+// Add implements engine.Memory. It is on disk when Add returns.
 func (t *told) Add(labels ...map[string]string) error {
 	t.mu.Lock()
 	var records [][]byte

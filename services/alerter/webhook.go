@@ -51,7 +51,7 @@ func newWebhook(cfg Webhook, dataDir string, m *metrics, logged *deliveries, log
 	for _, secret := range cfg.secrets() {
 		signer, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
-			return nil, errors.New("webhook.secret is not base64")
+			return nil, errors.New("alerter.webhook.secret is not base64")
 		}
 		w.signers = append(w.signers, signer)
 	}
@@ -84,8 +84,20 @@ var (
 	// errRefused marks an answer after which sending again is of no use.
 	errRefused = errors.New("the receiver refused it")
 	// errGone marks a receiver that wants nothing any more.
-	errGone = errors.New("the receiver has gone (410): nothing is sent until webhook.url changes or `outcry alerts enable` is run")
+	errGone = errors.New("the receiver has gone (410): nothing is sent until alerter.webhook.url changes or `outcry alerts enable` is run")
 )
+
+// refusedByUs is of the class of errRefused, but no receiver was asked.
+type refusedByUs struct{ err error }
+
+func (r refusedByUs) Error() string {
+	var op *net.OpError // "dial tcp …: " tells a person nothing
+	if errors.As(r.err, &op) {
+		return op.Err.Error()
+	}
+	return redacted(r.err).Error()
+}
+func (r refusedByUs) Unwrap() []error { return []error{errRefused, r.err} }
 
 // send returns nil once the receiver has taken the change. Faults that waiting can mend are waited for with growing, jittered pauses, for
 // as long as the configuration says. A receiver knows repetitions by the id.
@@ -179,7 +191,7 @@ func (w *webhook) request(ctx context.Context, id string, now time.Time, body []
 	}
 	resp, err := w.client.Do(req)
 	if errors.Is(err, errPrivate) {
-		return backoff.Permanent(fmt.Errorf("%w: %w", errRefused, redacted(err)))
+		return backoff.Permanent(refusedByUs{err})
 	}
 	if err != nil {
 		return redacted(err)
@@ -200,7 +212,7 @@ func judge(resp *http.Response, answer []byte, now time.Time) error {
 	case status == http.StatusGone:
 		return backoff.Permanent(errGone)
 	case status >= 300 && status < 400:
-		return backoff.Permanent(fmt.Errorf("%w: it redirects (status %d), which is not followed: set webhook.url to where it leads", errRefused, status))
+		return backoff.Permanent(fmt.Errorf("%w: it redirects (status %d), which is not followed: set alerter.webhook.url to where it leads", errRefused, status))
 	case status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests:
 		return backoff.Permanent(fmt.Errorf("%w: %w", errRefused, err))
 	}

@@ -50,7 +50,8 @@ Examples:
 				ArgsUsage: "SERVICE",
 				Description: `Writes an invented incident of SERVICE, marked as a test, to incidents.v1, and its end after --for. It goes the way of every incident:
 webhook, routes, receivers. With kafka.brokers the alerter that runs there delivers it; without, one that runs as long as this command does.
-Then it prints what the delivery log says of it, as JSON lines, and fails where nothing was delivered.
+Then it prints what the delivery log says of it, as JSON lines, and fails where nothing was delivered. Whoever was paged is told of the
+end at the interval of the routes, by the alerter that runs then.
 
 Example:
   outcry alerts test skype --for 30s`,
@@ -297,7 +298,21 @@ func (a *app) alertsTest(ctx context.Context, cmd *cli.Command) error {
 	if !slices.ContainsFunc(rows, func(d store.Delivery) bool { return d.Result == "ok" }) && len(cfg.Alerter.Alertmanagers) == 0 {
 		return fmt.Errorf("test %s was delivered to nobody; see the log of the alerter, and `outcry alerts preview %s`", trial.GetId(), service)
 	}
+	if told := pagesTaken(rows); told[true] && !told[false] {
+		fmt.Fprintln(a.stderr, "whoever was paged is told of the test's end within the routes' group_interval, by the alerter that runs then")
+	}
 	return nil
+}
+
+// pagesTaken says whether receivers took pages of what fires, and of what has ended.
+func pagesTaken(rows []store.Delivery) map[bool]bool {
+	out := map[bool]bool{}
+	for _, d := range rows {
+		if d.Channel == "page" && d.Result == "ok" {
+			out[d.Firing] = true
+		}
+	}
+	return out
 }
 
 // trial publishes a test and its end. What has been published ends, also where somebody interrupts it.
@@ -361,7 +376,10 @@ func (a *app) alertsLog(ctx context.Context, cmd *cli.Command) error {
 	if f.Limit < 1 || f.Limit > 1_000_000 {
 		return usagef(cmd, "--limit is %d; expected 1 to 1000000", f.Limit)
 	}
-	if d := cmd.Duration("since"); d > 0 {
+	switch d := cmd.Duration("since"); {
+	case d < 0:
+		return usagef(cmd, "--since is %s; expected a time such as 24h", d)
+	case d > 0:
 		f.Since = time.Now().Add(-d)
 	}
 	cfg, err := a.config(cmd)

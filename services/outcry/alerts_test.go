@@ -60,6 +60,7 @@ func TestAlertsThatCannotBeSent(t *testing.T) {
 		{"test", "SERVICE"},
 		{"replay", "an incident"},
 		{"log --limit 0", "--limit is 0"},
+		{"log --since -1h", "--since is -1h"},
 		{"enable now", "now"},
 	} {
 		got := call{args: append([]string{"alerts"}, strings.Fields(c.args)...), environ: environ}.run(t)

@@ -43,7 +43,7 @@ func (a *app) startEngines(ctx context.Context, cfg Config, log *slog.Logger) (_
 	if len(cfg.Kafka.Brokers) == 0 {
 		b, err := broker.Start(broker.Config{DataDir: filepath.Join(cfg.DataDir, "kafka")}, log)
 		if err != nil {
-			return nil, fmt.Errorf("start the embedded broker: %w", err)
+			return nil, err
 		}
 		e.closed = append(e.closed, b.Close)
 		e.kafka.Brokers = b.Addrs()

@@ -35,7 +35,7 @@ Example:
 			func(ctx context.Context, p *parts) error { return p.classifier().Run(ctx) }),
 		stage("aggregator", "mentions to counts and incidents", "Reads mentions.v1, counts people, judges, and writes ClickHouse and incidents.v1.",
 			func(ctx context.Context, p *parts) error { return p.aggregator().Run(ctx) }),
-		stage("alerter", "incidents to people", "Reads incidents.v1 and delivers each change to standard output and to the webhook.",
+		stage("alerter", "incidents to people", "Reads incidents.v1, pages through Alertmanager, and delivers each change to standard output and to the webhook.",
 			func(ctx context.Context, p *parts) error { return p.alerter(a.stdout).Run(ctx) }),
 		a.apiCommand(),
 	}

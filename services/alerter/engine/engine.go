@@ -53,14 +53,20 @@ type Deps struct {
 	Log     *slog.Logger
 	// Sent hears of every attempt to notify; may be nil.
 	Sent func(Attempt)
-	// Told remembers, over restarts, of which alerts somebody has been told; nil for nobody.
-	Told Told
+	// Memory knows over restarts of which alerts somebody has been told; nil for none.
+	Memory Memory
 }
 
-// Told knows alerts by their labels.
-type Told interface {
+// Memory knows alerts by their labels.
+type Memory interface {
 	Has(labels map[string]string) bool
 	Add(labels ...map[string]string) error
+}
+
+// Told is an alert in a notification.
+type Told struct {
+	Labels map[string]string
+	Firing bool
 }
 
 // Attempt is one request to a receiver.
@@ -69,10 +75,8 @@ type Attempt struct {
 	Receiver, Integration string
 	At                    time.Time
 	Took                  time.Duration
-	// Alerts are the labels of the alerts that it tells.
-	Alerts []map[string]string
-	// Firing is false where all of them have ended.
-	Firing bool
+	// Alerts are those that it tells.
+	Alerts []Told
 	Err    error
 	// Retry says that after Err it is tried again at once; otherwise at the group's next interval.
 	Retry bool
@@ -85,6 +89,7 @@ type Engine struct {
 
 	metrics    leased
 	alerts     *mem.Alerts
+	putting    sync.Mutex // while alerts are put, so that an older one does not take the place of a newer one
 	successors successors
 	root       *dispatch.Route
 	log        *nflog.Log
@@ -367,7 +372,7 @@ func (e *Engine) waiting(ctx context.Context, receivers map[string][]notify.Inte
 }
 
 func (e *Engine) wasTold(labels map[string]string) bool {
-	return e.deps.Told != nil && e.deps.Told.Has(labels)
+	return e.deps.Memory != nil && e.deps.Memory.Has(labels)
 }
 
 // groupKey names the group of an alert on a route as the dispatcher does.
@@ -430,14 +435,23 @@ func (e *Engine) Put(ctx context.Context, alerts ...alert.Alert) error {
 	}
 	now := time.Now()
 	var in []*amalert.Alert
+	at := map[model.Fingerprint]int{}
 	for _, a := range alerts {
 		out := converted(a)
 		out.UpdatedAt = now
 		if err := out.Validate(); err != nil {
 			return fmt.Errorf("alert of incident %s: %w", a.Labels["incident"], err)
 		}
+		// Of two that are the same alert the last one counts: which one is newer could not be told any more.
+		if n, ok := at[out.Fingerprint()]; ok {
+			in[n] = out
+			continue
+		}
+		at[out.Fingerprint()] = len(in)
 		in = append(in, out)
 	}
+	e.putting.Lock()
+	defer e.putting.Unlock()
 	e.successors.note(in)
 	if err := e.alerts.Put(ctx, in...); err != nil {
 		return fmt.Errorf("put alerts: %w", err)

@@ -288,7 +288,7 @@ func TestAFailingReceiverGetsItInTheEnd(t *testing.T) {
 		defer mu.Unlock()
 		return len(attempts) == 4
 	})
-	if a := attempts[0]; a.Receiver != "page" || a.Integration != "webhook[0]" || a.Err == nil || !a.Firing || a.Alerts[0]["service"] != "skype" {
+	if a := attempts[0]; a.Receiver != "page" || a.Integration != "webhook[0]" || a.Err == nil || !a.Alerts[0].Firing || a.Alerts[0].Labels["service"] != "skype" {
 		t.Errorf("attempt: %+v", a)
 	}
 	if a := attempts[3]; a.Err != nil {
@@ -375,7 +375,21 @@ func TestFaultsOfTheConfiguration(t *testing.T) {
 	if err := engine.Check(engine.Config{}); err != nil {
 		t.Errorf("the default configuration: %v", err)
 	}
-	if err := engine.Check(engine.Config{Default: engine.Default{SlackURL: "https://hooks.slack.com/services/T/B/x", WebhookURL: "https://example.org/a?b=\"c"}}); err != nil {
+	full := engine.Default{SlackURL: "https://hooks.slack.com/services/T/B/x", WebhookURL: "https://example.org/a?b=\"c"}
+	if err := engine.Check(engine.Config{Default: full}); err != nil {
 		t.Errorf("the default configuration with receivers: %v", err)
+	}
+	// It is to be copied to clusters, whose Alertmanager may be older than ours.
+	text, err := full.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "alertmanager.yml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "amtool", "check-config", file)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("amtool check-config: %v\n%s", err, out)
 	}
 }

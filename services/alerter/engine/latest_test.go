@@ -60,6 +60,31 @@ func TestAGroupIsToldWhatIsNewest(t *testing.T) {
 	}
 }
 
+// TestOfOneAlertTheLastIsPut puts an alert and its end at once, as an alerter does that catches up.
+func TestOfOneAlertTheLastIsPut(t *testing.T) {
+	alerts, err := mem.NewAlerts(t.Context(), time.Hour, 0, nil, slog.New(slog.DiscardHandler), eventrecorder.NopRecorder(), prometheus.NewRegistry(),
+		featurecontrol.NoopFlags{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alerts.Close()
+	told := alerts.Subscribe("group")
+	defer told.Close()
+	e := &Engine{alerts: alerts}
+	fires := alert.Alert{Labels: map[string]string{"alertname": alert.Outage, "incident": "skype-1"}, StartsAt: time.Now()}
+	over, other := fires, alert.Alert{Labels: map[string]string{"alertname": alert.Outage, "incident": "msn-1"}, StartsAt: time.Now()}
+	over.EndsAt = time.Now()
+	if err := e.Put(t.Context(), fires, over, other); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"skype-1 resolved", "msn-1 firing"} {
+		a := <-told.Next()
+		if got := string(a.Data.Labels["incident"]) + " " + string(a.Data.Status()); got != want {
+			t.Errorf("the group gets %s, want %s", got, want)
+		}
+	}
+}
+
 // TestAnEscalationIsToldAsOne gives a group one of the two alerts of an escalation, or the new one beside the old one as it was before, as workers of
 // the dispatcher do that overtake each other. The group is told both, but not what belongs to other groups.
 func TestAnEscalationIsToldAsOne(t *testing.T) {

@@ -50,8 +50,7 @@ func (o observer) Notify(ctx context.Context, alerts ...*amalert.Alert) (bool, e
 		for k, v := range al.Labels {
 			labels[string(k)] = string(v)
 		}
-		a.Alerts = append(a.Alerts, labels)
-		a.Firing = a.Firing || !al.Resolved()
+		a.Alerts = append(a.Alerts, Told{labels, !al.Resolved()})
 	}
 	retry, err := o.integration.Notify(ctx, alerts...)
 	a.Took, a.Err, a.Retry = time.Since(a.At), err, retry
@@ -72,10 +71,12 @@ type taken struct {
 
 type takenKey struct{}
 
-func (t *taken) add(labels []map[string]string) {
+func (t *taken) add(alerts []Told) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.labels = append(t.labels, labels...)
+	for _, a := range alerts {
+		t.labels = append(t.labels, a.Labels)
+	}
 }
 
 // flights counts the notifications that are under way.
@@ -136,10 +137,10 @@ func (e *Engine) finishing(s notify.Stage) notify.Stage {
 
 // remember keeps of which alerts somebody was told, once that is in the notification log.
 func (e *Engine) remember(took *taken) {
-	if e.deps.Told == nil || len(took.labels) == 0 {
+	if e.deps.Memory == nil || len(took.labels) == 0 {
 		return
 	}
-	if err := e.deps.Told.Add(took.labels...); err != nil {
+	if err := e.deps.Memory.Add(took.labels...); err != nil {
 		e.deps.Log.Error("cannot keep of what somebody was told: after a restart it may be told again", "error", err)
 	}
 }
@@ -149,6 +150,8 @@ func (e *Engine) remember(took *taken) {
 // another either may come in first: a group that is told in between would hear that an incident is over which has become worse.
 func (e *Engine) latest(ctx context.Context, alerts []*amalert.Alert) ([]*amalert.Alert, error) {
 	out := slices.Clone(alerts)
+	e.putting.Lock()
+	defer e.putting.Unlock()
 	for n, a := range alerts {
 		known, err := e.alerts.Get(a.Fingerprint())
 		if err != nil || !known.UpdatedAt.After(a.UpdatedAt) {
