@@ -139,12 +139,12 @@ func (p *painter) line2(x1, y1, x2, y2, width float64, hex string, dashes ...flo
 func (p *painter) draw() {
 	d := p.drawing
 	p.rect(0, 0, d.width, math.Ceil(d.height), p.colors.ground, 1)
-	p.text(d.title(), d.left, 20, 15, 0, true, p.colors.ink)
+	p.text(d.title(), d.head(), 20, 15, 0, true, p.colors.ink)
 	for i, line := range d.units {
-		p.text(line, d.unitX(), d.unitY(i), fontSize, 0, false, p.colors.soft)
+		p.text(line, d.head(), d.unitY(i), fontSize, 0, false, p.colors.soft)
 	}
 	for i, note := range d.notes {
-		p.text(note, d.left, d.noteY(i), fontSize, 0, true, p.colors.ink)
+		p.text(note, d.head(), d.noteY(i), fontSize, 0, true, p.colors.ink)
 	}
 	for _, a := range d.c.Alarms {
 		if a.To.After(d.c.From) && a.From.Before(d.c.To) {
@@ -201,7 +201,7 @@ func (p *painter) axes() {
 		p.text(d.timeLabels[i], x, d.bottom+18, fontSize, anchor, false, p.colors.soft)
 	}
 	for i, line := range d.source {
-		p.text(line, d.left, d.bottom+40+15*float64(i), 11, 0, false, p.colors.soft)
+		p.text(line, d.head(), d.bottom+40+15*float64(i), 11, 0, false, p.colors.soft)
 	}
 }
 

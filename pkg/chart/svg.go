@@ -109,11 +109,11 @@ func (d *drawing) layout() {
 	}
 	var lanes int
 	d.placed, lanes = placeMarks(marks, d.left, d.right)
-	d.placeLegend()
 	d.units = wrap(d.unit(), int((d.width-8)/unitWidth))
+	d.placeLegend()
 	d.notes = nil
 	for _, note := range d.c.Notes {
-		d.notes = append(d.notes, wrap(note, int((d.right-d.left)/charWidth))...)
+		d.notes = append(d.notes, wrap(note, int((d.right-d.head())/charWidth))...)
 	}
 	d.top = 46 + d.second() + laneHeight*float64(d.legendRows+len(d.notes)) + laneHeight*float64(lanes) + 6
 	d.bottom = d.top + math.Round(min(300, max(190, d.width*0.3)))
@@ -140,12 +140,12 @@ func (d *drawing) separate() {
 
 // sourceLines says when and whence, on one line where it fits.
 func (d *drawing) sourceLines() []string {
-	room := int((d.right - d.left) / (charWidth * 0.88)) // its type is smaller
+	room := int((d.right - d.head()) / (charWidth * 0.88)) // its type is smaller
 	when := dates(d.c.From, d.c.To) + ", " + d.words.utc + "."
 	if whole := when + " " + d.c.Source; letterCount(whole) <= float64(room) {
 		return []string{whole}
 	}
-	return []string{cut(when, room), cut(d.c.Source, room)}
+	return append([]string{cut(when, room)}, wrap(d.c.Source, room)...)
 }
 
 func (d *drawing) placeLegend() {
@@ -164,11 +164,12 @@ func (d *drawing) placeLegend() {
 	if slices.ContainsFunc(d.c.Points, func(p Point) bool { return p.Silent }) {
 		items = append(items, legendItem{class: "silent", text: d.words.silent})
 	}
-	x, row := d.left, 0
+	left := d.head()
+	x, row := left, 0
 	for i := range items {
 		length := 20 + charWidth*letterCount(items[i].text) + 14
-		if x+length > d.right && x > d.left {
-			x, row = d.left, row+1
+		if x+length > d.right && x > left {
+			x, row = left, row+1
 		}
 		items[i].x, items[i].row = x, row
 		x += length
@@ -190,13 +191,13 @@ func (d *drawing) y(v float64) float64 {
 	return d.bottom - min(finite(v)/d.values[len(d.values)-1], 1)*(d.bottom-d.top)
 }
 
-// unitX is where the unit begins: under the title, or further left where it would not fit.
-func (d *drawing) unitX() float64 {
+// head is where title, unit, notes, legend and source begin: over the plot, or further left where the unit would not fit.
+func (d *drawing) head() float64 {
 	longest := 0.0
 	for _, line := range d.units {
 		longest = max(longest, letterCount(line))
 	}
-	return max(4, min(d.left, d.width-4-charWidth*longest))
+	return max(4, min(d.left, d.width-4-unitWidth*longest))
 }
 
 // unitWidth is that of a letter of the unit, words in small letters.
@@ -210,7 +211,7 @@ func (d *drawing) second() float64 { return 15 * float64(max(0, len(d.units)-1))
 // title is cut to fit; the title of the SVG has the whole of it.
 func (d *drawing) title() string {
 	const boldWidth = 8.8 // of a letter of the title
-	return cut(d.c.Title, int((d.right-d.left+10)/boldWidth))
+	return cut(d.c.Title, int((d.right-d.head()+10)/boldWidth))
 }
 
 func (d *drawing) unit() string {
@@ -232,12 +233,12 @@ func (d *drawing) open(o Options) {
 	if o.Standalone {
 		d.printf("<style>%s</style>\n<rect class=\"chart-ground\" width=\"100%%\" height=\"100%%\"/>\n", escape(themed(o.Theme)))
 	}
-	d.printf("<text class=\"chart-title\" x=\"%s\" y=\"20\">%s</text>\n", num(d.left), escape(d.title()))
+	d.printf("<text class=\"chart-title\" x=\"%s\" y=\"20\">%s</text>\n", num(d.head()), escape(d.title()))
 	for i, line := range d.units {
-		d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.unitX()), num(d.unitY(i)), escape(line))
+		d.printf("<text class=\"chart-unit\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.head()), num(d.unitY(i)), escape(line))
 	}
 	for i, note := range d.notes {
-		d.printf("<text class=\"chart-note\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.left), num(d.noteY(i)), escape(note))
+		d.printf("<text class=\"chart-note\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.head()), num(d.noteY(i)), escape(note))
 	}
 }
 
@@ -273,7 +274,7 @@ func (d *drawing) grid() {
 	}
 	d.w.WriteString("</g>\n")
 	for i, line := range d.source {
-		d.printf("<text class=\"chart-source\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.left), num(d.bottom+40+15*float64(i)), escape(line))
+		d.printf("<text class=\"chart-source\" x=\"%s\" y=\"%s\">%s</text>\n", num(d.head()), num(d.bottom+40+15*float64(i)), escape(line))
 	}
 }
 

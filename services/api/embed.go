@@ -11,6 +11,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -187,11 +188,7 @@ func embedWidth(kind string) int {
 func readEmbedParams(r *http.Request) *params {
 	p := &params{values: r.URL.Query()}
 	for name := range p.values {
-		known := false
-		for _, k := range embedParameters {
-			known = known || k == name
-		}
-		if !known {
+		if !slices.Contains(embedParameters, name) {
 			p.fail("There is no parameter %q. An embed has %s.", clip(name), strings.Join(embedParameters, ", "))
 		}
 	}
@@ -433,6 +430,13 @@ func (a *API) oembed(w http.ResponseWriter, r *http.Request) error {
 		}
 		id = ""
 	}
+	asked := target.Query()
+	for name := range asked { // a page compares and splits, an embed does not
+		if !slices.Contains(embedParameters, name) {
+			asked.Del(name)
+		}
+	}
+	target.RawQuery, target.Fragment = asked.Encode(), ""
 	title := "Outcry"
 	if id != "" {
 		service, err := a.find(id)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"html"
 	"image/png"
 	"net/http"
 	"net/url"
@@ -70,7 +71,13 @@ func TestEmbeds(t *testing.T) {
 		if a := get(t, "/oembed?url="+url.QueryEscape(other)); a.StatusCode != 404 {
 			t.Errorf("oEmbed of %s: %s", other, a.Status)
 		}
+	} // A page that compares and splits has an embed of its service all the same.
+	getJSON2(t, "/oembed?url="+url.QueryEscape(base+"/services/skype?with=viber&by=symptom&measure=rate&from=2010-12-22T15:00Z&to=2010-12-22T21:00Z"), &card)
+	src := html.UnescapeString(regexp.MustCompile(`src="([^"]*)"`).FindStringSubmatch(card.HTML)[1])
+	if a := get(t, src); a.StatusCode != 200 || !strings.Contains(src, "from=2010-12-22T15%3A00Z") {
+		t.Errorf("%s: %s", src, a.Status)
 	}
+
 	composer := get(t, "/services/skype/embed?"+shown)
 	for _, want := range []string{"/embed.js&#34; data-chart=", "&lt;iframe src=", "&lt;img src=", `<iframe class="preview" src="/embed/services/skype?`} {
 		if !strings.Contains(composer.body, want) {
@@ -143,9 +150,12 @@ func TestFrozenCharts(t *testing.T) {
 	if body := before[chart.SVG].body; !strings.Contains(body, "Frozen "+today+".") || strings.Contains(body, "model") {
 		t.Errorf("without a version of the model: %s", regexp.MustCompile(`Frozen[^<]*`).FindString(body))
 	}
-	var viber struct{ SVG string }
+	var viber struct{ Page, SVG string }
 	if a := freezeOf(addr, secret, "viber"); json.Unmarshal([]byte(a.body), &viber) != nil || !strings.Contains(get(t, viber.SVG).body, ", model v7.") {
 		t.Errorf("with a version of the model: %s\n%s", a.body, regexp.MustCompile(`Frozen[^<]*`).FindString(get(t, viber.SVG).body))
+	}
+	if page := get(t, viber.Page).body; strings.Count(page, "model v7.") != 2 { // on a phone, too
+		t.Errorf("the charts of a page name the model %d times", strings.Count(page, "model v7."))
 	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
