@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"outcry.dev/pkg/store"
 	"outcry.dev/services/alerter/alert"
 )
 
@@ -33,6 +35,7 @@ type cluster struct {
 	metrics *metrics
 	log     *slog.Logger
 	told    *told
+	logged  *deliveries
 	members []*member
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -47,16 +50,21 @@ type cluster struct {
 type member struct {
 	*cluster
 	address string
-	unsent  map[string]bool
+	host    string
+	unsent  map[string]bool // true for what is news, not told once more
 	wake    chan struct{}
 }
 
-func newCluster(addresses []string, resend time.Duration, t *told, m *metrics, log *slog.Logger) *cluster {
-	c := &cluster{resend: resend, told: t, metrics: m, log: log, known: map[string]alert.Alert{}, beginning: map[string]int{},
+func newCluster(addresses []string, resend time.Duration, t *told, logged *deliveries, m *metrics, log *slog.Logger) *cluster {
+	c := &cluster{resend: resend, told: t, logged: logged, metrics: m, log: log, known: map[string]alert.Alert{}, beginning: map[string]int{},
 		client: &http.Client{Timeout: postTimeout, Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, IdleConnTimeout: 5 * time.Minute, ForceAttemptHTTP2: true}}}
 	for _, a := range addresses {
-		c.members = append(c.members, &member{cluster: c, address: strings.TrimRight(a, "/"), unsent: map[string]bool{}, wake: make(chan struct{}, 1)})
+		m := &member{cluster: c, address: strings.TrimRight(a, "/"), unsent: map[string]bool{}, wake: make(chan struct{}, 1)}
+		if u, err := url.Parse(a); err == nil {
+			m.host = u.Host
+		}
+		c.members = append(c.members, m)
 	}
 	return c
 }
@@ -147,8 +155,8 @@ func (m *member) all() {
 	defer m.mu.Unlock()
 	for key, a := range m.known {
 		if !overFor(a, endedFor) {
-			m.unsent[key] = true
-		} else if !slices.ContainsFunc(m.members, func(o *member) bool { return o.unsent[key] }) && m.beginning[key] == 0 {
+			m.unsent[key] = m.unsent[key] // it stays news where it is
+		} else if !slices.ContainsFunc(m.members, func(o *member) bool { _, ok := o.unsent[key]; return ok }) && m.beginning[key] == 0 {
 			delete(m.known, key)
 		}
 	}
@@ -162,6 +170,7 @@ func (m *member) flush(ctx context.Context) error {
 			return nil
 		}
 		err := m.post(ctx, batch)
+		m.record(batch, now, err)
 		result := "ok"
 		if err != nil {
 			result = "failed"
@@ -176,8 +185,30 @@ func (m *member) flush(ctx context.Context) error {
 	}
 }
 
+// posting is an alert on its way to a member.
+type posting struct {
+	alert.Alert
+	news bool
+}
+
+// record puts what is news in the delivery log.
+func (m *member) record(batch []posting, at time.Time, err error) {
+	row := store.Delivery{Time: at, Channel: channelPage, Receiver: m.host, Integration: "alertmanager", Result: "ok", Took: time.Since(at)}
+	if err != nil {
+		row.Result, row.Error = "retry", err.Error()
+	}
+	for _, a := range batch {
+		row.Firing = a.EndsAt.After(at)
+		if a.Annotations[alert.Superseded] != "" || !a.news || row.Firing && m.told.Has(a.Labels) {
+			continue // it is told once more, or as another
+		}
+		row.Incident, row.Service, row.Test = a.Labels["incident"], a.Labels["service"], a.Labels["test"] == "true"
+		m.logged.add(row)
+	}
+}
+
 // take returns what the member is to be told next.
-func (m *member) take(now time.Time) (batch []alert.Alert) {
+func (m *member) take(now time.Time) (batch []posting) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, key := range slices.Sorted(maps.Keys(m.unsent)) {
@@ -193,11 +224,12 @@ func (m *member) take(now time.Time) (batch []alert.Alert) {
 				m.put(a)
 			}
 		}
+		news := m.unsent[key]
 		delete(m.unsent, key)
 		if a.EndsAt.IsZero() {
 			a.EndsAt = now.Add(max(silentFactor*m.resend, shortestLife))
 		}
-		batch = append(batch, a)
+		batch = append(batch, posting{a, news})
 	}
 	for _, labels := range begun(batch, now) {
 		m.beginning[fingerprint(labels)]++
@@ -206,7 +238,7 @@ func (m *member) take(now time.Time) (batch []alert.Alert) {
 }
 
 // posted notes what became of what take returned at a moment.
-func (m *member) posted(batch []alert.Alert, at time.Time, ok bool) {
+func (m *member) posted(batch []posting, at time.Time, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, labels := range begun(batch, at) {
@@ -219,12 +251,14 @@ func (m *member) posted(batch []alert.Alert, at time.Time, ok bool) {
 		return
 	}
 	for _, a := range batch {
-		m.unsent[fingerprint(a.Labels)] = true
+		if key := fingerprint(a.Labels); m.known[key].Labels != nil { // otherwise it ended long ago
+			m.unsent[key] = m.unsent[key] || a.news
+		}
 	}
 }
 
 // begun returns the labels of the alerts that fire at a moment.
-func begun(batch []alert.Alert, at time.Time) (labels []map[string]string) {
+func begun(batch []posting, at time.Time) (labels []map[string]string) {
 	for _, a := range batch {
 		if a.EndsAt.After(at) {
 			labels = append(labels, a.Labels)
@@ -233,7 +267,7 @@ func begun(batch []alert.Alert, at time.Time) (labels []map[string]string) {
 	return labels
 }
 
-func (m *member) post(ctx context.Context, alerts []alert.Alert) error {
+func (m *member) post(ctx context.Context, alerts []posting) error {
 	body, err := json.Marshal(alerts)
 	if err != nil {
 		return err

@@ -74,7 +74,7 @@ func (a *Alerter) newPages() (*pages, error) {
 	}
 	if len(a.cfg.Alertmanagers) > 0 {
 		p.elsewhere = true
-		p.to = newCluster(a.cfg.Alertmanagers, a.cfg.ResendEvery, p.told, a.metrics, a.deps.Log)
+		p.to = newCluster(a.cfg.Alertmanagers, a.cfg.ResendEvery, p.told, a.deliveries, a.metrics, a.deps.Log)
 		return p, nil
 	}
 	p.watched = a.cfg.Engine(dir)
