@@ -159,11 +159,11 @@ func newMinutes(from, to time.Time) []Point {
 	return points
 }
 
-// IngestedByMinute returns the posts of all sources read in each minute that begins in [from, to).
+// IngestedByMinute returns the posts of all sources read in each minute that begins in [from, to). Like Days, it does not wait for a turn.
 func (s *Store) IngestedByMinute(ctx context.Context, from, to time.Time) ([]int, error) {
 	from = from.UTC().Truncate(time.Minute)
 	counts := make([]int, max(0, int((to.Sub(from)+time.Minute-1)/time.Minute)))
-	err := s.ask(ctx, "read how much was ingested by minute", func(rows driver.Rows) error {
+	err := s.askNow(ctx, "read how much was ingested by minute", func(rows driver.Rows) error {
 		var at time.Time
 		var posts uint64
 		err := rows.Scan(&at, &posts)
@@ -195,7 +195,8 @@ func (s *Store) SeriesParts(ctx context.Context) ([]Part, error) {
 		p.Mutation, p.From, p.To = mutation, p.From.UTC(), p.To.UTC()
 		out = append(out, p)
 		return err
-	}, `SELECT table, partition_id, min_block_number, max_block_number, if(data_version = toUInt64(min_block_number), 0, data_version), min_time, max_time FROM system.parts
-		WHERE active AND database = currentDatabase() AND table IN ('service_minute_totals', 'source_minutes', 'spike_windows')`)
+	}, `SELECT table, partition_id, min_block_number, max_block_number, if(data_version = toUInt64(min_block_number), 0, data_version),
+			if(table = 'service_days', toDateTime(min_date, 'UTC'), min_time), if(table = 'service_days', toDateTime(max_date + 1, 'UTC') - 1, max_time) FROM system.parts
+		WHERE active AND database = currentDatabase() AND table IN ('service_days', 'service_minute_totals', 'source_minutes', 'spike_windows')`)
 	return out, err
 }

@@ -103,7 +103,10 @@ func (a *API) Run(ctx context.Context) error {
 	watching := make(chan struct{})
 	go func() {
 		defer close(watching)
+		var closing sync.WaitGroup
+		closing.Go(func() { a.days.close(ctx, a.deps.Log) })
 		a.watch(ctx)
+		closing.Wait()
 	}()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -120,6 +123,7 @@ func (a *API) Run(ctx context.Context) error {
 		err = server.Close()
 	}
 	<-watching
+	a.days.readers.Wait()
 	return errors.Join(err, closed(<-served))
 }
 

@@ -18,7 +18,7 @@ type Config struct {
 	PublicRead        bool          `koanf:"public_read" doc:"Whether everybody may read; otherwise pages and data need a key with the scope read, posts one with evidence; a browser is asked to sign in."`
 	OIDC              signin.Config `koanf:"oidc" doc:"Signing in to the pages."`
 	RequestsPerSecond float64       `koanf:"requests_per_second" doc:"Requests that an address may make, on average over some seconds; a key may make ten times as many; 0 for no limit."`
-	MinutesMB         int           `koanf:"minutes_mb" doc:"Memory, in MB, for series by the minute that were read, a day at a time: a day of a service is 5 to 40 kB. 0 keeps one day."`
+	MinutesMB         int           `koanf:"minutes_mb" doc:"Memory, in MB, for series by the minute, a day at a time: a day of a service is 1 to 40 kB, and those of the last month are read before anybody asks. 0 keeps one day."`
 	BehindProxy       bool          `koanf:"behind_proxy" doc:"Whether the last entry of X-Forwarded-For is to be believed: only where a proxy of one's own always writes it."`
 }
 

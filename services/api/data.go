@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"outcry.dev/pkg/catalog"
-	"outcry.dev/pkg/chart"
 	"outcry.dev/pkg/incident"
 	"outcry.dev/pkg/store"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
@@ -224,17 +223,6 @@ func newPointJSON(p *store.Point) pointJSON {
 	return out
 }
 
-func newSeriesJSON(s *stretch) seriesJSON {
-	out := seriesJSON{s.Service.ID, s.From, s.To, shortDuration(s.Step), chart.Unit(s.Step), make([]pointJSON, len(s.Points)), s.Alarms}
-	for i := range s.Points {
-		out.Points[i] = newPointJSON(&s.Points[i])
-	}
-	if out.Alarms == nil {
-		out.Alarms = []span{}
-	}
-	return out
-}
-
 // ofService finds the service of the path and the range asked for, once every parameter has been read.
 func (a *API) ofService(r *http.Request, p *params, asked timeRange) (*catalog.Service, timeRange, error) {
 	if p.fault != nil {
@@ -258,7 +246,7 @@ func (a *API) series(w http.ResponseWriter, r *http.Request, p *params) error {
 	if err := a.count(r.Context(), s); err != nil {
 		return err
 	}
-	return a.writeJSON(w, r, newSeriesJSON(s))
+	return writeSeries(w, r, false, s)
 }
 
 func (a *API) seriesFile(r *http.Request, p *params) (file, error) {
@@ -303,7 +291,7 @@ func (a *API) manySeries(w http.ResponseWriter, r *http.Request, p *params) erro
 	if err != nil {
 		return err
 	}
-	var out manySeriesJSON
+	var out []*stretch
 	for _, id := range services {
 		service, err := a.find(id)
 		if err != nil {
@@ -313,9 +301,9 @@ func (a *API) manySeries(w http.ResponseWriter, r *http.Request, p *params) erro
 		if err != nil {
 			return err
 		}
-		out.Series = append(out.Series, newSeriesJSON(s))
+		out = append(out, s)
 	}
-	return a.writeJSON(w, r, out)
+	return writeSeries(w, r, true, out...)
 }
 
 func (a *API) manySeriesFile(r *http.Request, p *params) (file, error) {
@@ -658,17 +646,17 @@ func (a *API) writeJSON(w http.ResponseWriter, r *http.Request, v any) error {
 			w.Header().Set("Link", "<"+next+`>; rel="next"`)
 		}
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "public, max-age=10")
-	tagged(w, r, body)
+	writeJSONBody(w, r, body)
 	return nil
 }
 
+func writeJSONBody(w http.ResponseWriter, r *http.Request, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "public, max-age=10")
+	tagged(w, r, body)
+}
+
 func encode(v any) ([]byte, error) {
-	if s, ok := v.(seriesJSON); ok {
-		body, err := s.appendJSON(make([]byte, 0, 500+200*len(s.Points)))
-		return append(body, '\n'), err
-	}
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)

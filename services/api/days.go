@@ -5,66 +5,86 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"math"
+	"log/slog"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"outcry.dev/pkg/store"
 )
 
-// days keeps what is known of services by the minute, a day at a time: past minutes seldom change. Where ClickHouse has written into a day,
-// because posts came late or the day is today, that day is forgotten; so what is answered is what the view service_series says, up to
+// days keeps what is known of services by the minute, a day at a time: past minutes seldom change. Days that are over and quiet were worked out and lie
+// in ClickHouse as they are kept here; the others, today among them, are worked out from its tables when they are asked for. Where ClickHouse has written
+// into a day, because posts came late or the day is today, that day is forgotten; so what is answered is what the view service_series says, up to
 // lookEvery before.
 type days struct {
 	store *store.Store
 	limit int // bytes
 
-	looking sync.Mutex // held while somebody looks for what was written
-	looked  time.Time
+	looking sync.Mutex   // held while somebody looks for what was written
+	looked  atomic.Int64 // when, in nanoseconds since 1970; 0: never
 	written written
 
-	reading chan struct{} // as many as read at once
+	readers sync.WaitGroup // goroutines that read, or look
 
-	mu      sync.Mutex
-	waiting []waitingDay // that nobody reads yet
-	kept    map[dayKey]*keptDay
-	order   *lru.List // of dayKey, the one used last in front
-	bytes   int
+	mu           sync.Mutex
+	closed, open lane // days that may have been worked out, and those that were not
+	kept         map[store.DayOf]*keptDay
+	order        *lru.List // of store.DayOf, the one used last in front
+	bytes        int
+	// changed are the parts that came since the preload under way began; nil while none is.
+	changed []store.Part
 }
 
 const (
-	lookEvery  = time.Second
-	dayMinutes = 24 * 60
+	lookEvery = time.Second
 	// perDay is what a day costs beside its bytes, about.
 	perDay = 300
-	// maxReading is how many questions for days are under way, and maxTogether how many days are in one: those that come while others are read are
-	// read together, since most of what a day costs ClickHouse is the asking.
-	maxReading  = 2
-	maxTogether = 16
-	// maxWaitingDays is how many days wait to be read: about what is read within two seconds.
+	// maxReading is how many questions of a kind for days are under way, and maxTogether and maxOpenTogether how many days are in one: those that come
+	// while others are read are read together, since most of what a day costs ClickHouse is the asking.
+	maxReading      = 2
+	maxTogether     = 64
+	maxOpenTogether = 16
+	// maxWaitingDays is how many days of a kind wait to be read: about what is read within two seconds.
 	maxWaitingDays = 200
 	// longestWindow is how far behind its beginning a window ends, at most.
 	longestWindow = time.Hour
+	// settled is how long nothing must have been written into a day that is over until it is worked out.
+	settled = 15 * time.Minute
+	// closeEvery is how often days are looked for that can be worked out.
+	closeEvery = 10 * time.Minute
+	// preloadDays is how many days back are read into memory before anybody asks.
+	preloadDays = 31
 )
 
-type dayKey struct {
-	service string // empty: what was ingested
-	day     int64  // since 1970-01-01 UTC
-}
-
-// keptDay is a day, or one that is being read by whoever put it there.
+// keptDay is a day, or one that is being read.
 type keptDay struct {
 	ready   chan struct{} // closed once it is read, or has failed
-	packed  []byte
-	alarms  []store.SpikeWindow
+	packed  []byte        // of a service as store.PackDay, of what was ingested as packCounts
 	err     error
 	counted bool // in bytes of all
 	element *lru.Element
 }
 
+// lane is days of a kind that nobody reads yet, and how many goroutines read such.
+type lane struct {
+	waiting  []waitingDay
+	reading  int
+	together int
+	read     func(context.Context, []waitingDay)
+}
+
+type waitingDay struct {
+	store.DayOf // without a service: what was ingested
+	k           *keptDay
+}
+
 func newDays(s *store.Store, limit int) *days {
-	return &days{store: s, limit: limit, reading: make(chan struct{}, maxReading), kept: map[dayKey]*keptDay{}, order: lru.New()}
+	d := &days{store: s, limit: limit, kept: map[store.DayOf]*keptDay{}, order: lru.New()}
+	d.closed, d.open = lane{together: maxTogether, read: d.readClosed}, lane{together: maxOpenTogether, read: d.readOpen}
+	return d
 }
 
 // minutes returns the minutes that begin in [from, to), which are whole, and the windows in alarm.
@@ -72,21 +92,30 @@ func (d *days) minutes(ctx context.Context, service string, from, to time.Time) 
 	if err := d.look(ctx); err != nil {
 		return nil, nil, err
 	}
-	points := make([]store.Point, 0, int(to.Sub(from)/time.Minute))
+	var points []store.Point
 	var alarms []store.SpikeWindow
 	for n := from.Unix() / 86400; n*86400 < to.Unix(); n++ {
 		start := time.Unix(n*86400, 0).UTC()
-		first, past := max(0, int(from.Sub(start)/time.Minute)), min(dayMinutes, int(to.Sub(start)/time.Minute))
-		counts, err := d.get(ctx, dayKey{service, n})
+		first, past := max(0, int(from.Sub(start)/time.Minute)), min(store.DayMinutes, int(to.Sub(start)/time.Minute))
+		counts, err := d.get(ctx, store.DayOf{Service: service, Day: n})
 		if err != nil {
 			return nil, nil, err
 		}
-		ingested, err := d.get(ctx, dayKey{"", n})
+		ingested, err := d.get(ctx, store.DayOf{Day: n})
 		if err != nil {
 			return nil, nil, err
 		}
-		points = unpack(points, counts.packed, ingested.packed, start, first, past)
-		for _, w := range counts.alarms {
+		whole, err := store.UnpackDay(counts.packed, service, start)
+		if err != nil {
+			return nil, nil, err
+		}
+		addCounts(whole.Points, ingested.packed)
+		if points == nil {
+			points = whole.Points[first:past]
+		} else {
+			points = append(points, whole.Points[first:past]...)
+		}
+		for _, w := range whole.Alarms {
 			if w.End.After(from) && w.End.Add(-w.Window).Before(to) && !slices.ContainsFunc(alarms, func(other store.SpikeWindow) bool {
 				return other.Window == w.Window && other.End.Equal(w.End)
 			}) {
@@ -104,89 +133,138 @@ func (d *days) minutes(ctx context.Context, service string, from, to time.Time) 
 }
 
 // get returns a day; those who ask at the same time read it once.
-func (d *days) get(ctx context.Context, key dayKey) (*keptDay, error) {
+func (d *days) get(ctx context.Context, of store.DayOf) (*keptDay, error) {
 	d.mu.Lock()
-	k := d.kept[key]
-	if k == nil && len(d.waiting) >= maxWaitingDays {
-		d.mu.Unlock()
-		return nil, fmt.Errorf("read a day of %s: %w", key.service, store.ErrBusy)
-	}
-	if k == nil {
-		k = &keptDay{ready: make(chan struct{}), element: d.order.PushFront(key)}
-		d.kept[key] = k
-		d.waiting = append(d.waiting, waitingDay{key, k})
-	} else {
+	k := d.kept[of]
+	if k != nil {
 		d.order.MoveToFront(k.element)
+	} else {
+		to := &d.closed
+		// What is not over was not worked out, which needs no asking.
+		if of.Service != "" && time.Since(of.Start()) < day+settled {
+			to = &d.open
+		}
+		if len(to.waiting) >= maxWaitingDays {
+			d.mu.Unlock()
+			return nil, fmt.Errorf("read a day of %s: %w", of.Service, store.ErrBusy)
+		}
+		k = &keptDay{ready: make(chan struct{}), element: d.order.PushFront(of)}
+		d.kept[of] = k
+		d.queue(to, waitingDay{of, k})
 	}
 	d.mu.Unlock()
+	select { // what is there waits for nobody
+	case <-k.ready:
+		return k, k.err
+	default:
+	}
+	select {
+	case <-k.ready:
+		return k, k.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// queue has days read; d.mu is held.
+func (d *days) queue(to *lane, some ...waitingDay) {
+	to.waiting = append(to.waiting, some...)
+	if to.reading < maxReading {
+		to.reading++
+		d.readers.Go(func() { d.work(to) })
+	}
+}
+
+// work reads the days of a lane until none waits. It is for whoever waits, so it does not end when one of them goes.
+func (d *days) work(of *lane) {
 	for {
-		select { // what is there waits for nobody
-		case <-k.ready:
-			return k, k.err
-		default:
+		d.mu.Lock()
+		n := min(len(of.waiting), of.together)
+		if n == 0 {
+			of.reading--
+			d.mu.Unlock()
+			return
 		}
-		select {
-		case <-k.ready:
-			return k, k.err
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case d.reading <- struct{}{}:
-			// For whoever waits, so it does not end when this one goes.
-			together, cancel := context.WithTimeout(context.WithoutCancel(ctx), questionTimeout)
-			d.read(together)
-			cancel()
-			<-d.reading
-		}
+		some := slices.Clone(of.waiting[:n])
+		of.waiting = slices.Delete(of.waiting, 0, n)
+		d.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), questionTimeout)
+		of.read(ctx, some)
+		cancel()
 	}
 }
 
-// waitingDay is a day that nobody reads yet.
-type waitingDay struct {
-	key dayKey
-	k   *keptDay
-}
-
-// read reads some of the days that are waited for.
-func (d *days) read(ctx context.Context) {
-	d.mu.Lock()
-	n := min(len(d.waiting), maxTogether)
-	some := slices.Clone(d.waiting[:n])
-	d.waiting = slices.Delete(d.waiting, 0, n)
-	d.mu.Unlock()
-	var stretches []store.Stretch
-	var of []*keptDay
+// readClosed reads days as they were worked out, and has the others read as open ones.
+func (d *days) readClosed(ctx context.Context, some []waitingDay) {
+	var of []store.DayOf
+	var services, done, open []waitingDay
 	for _, w := range some {
-		start := time.Unix(w.key.day*86400, 0).UTC()
-		if w.key.service != "" {
-			stretches, of = append(stretches, store.Stretch{Service: w.key.service, From: start, To: start.Add(day)}), append(of, w.k)
+		if w.Service != "" {
+			of, services = append(of, w.DayOf), append(services, w)
 			continue
 		}
 		var counts []int
-		if counts, w.k.err = d.store.IngestedByMinute(ctx, start, start.Add(day)); w.k.err == nil {
+		if counts, w.k.err = d.store.IngestedByMinute(ctx, w.Start(), w.Start().Add(day)); w.k.err == nil {
 			w.k.packed = packCounts(counts)
 		}
+		done = append(done, w)
+	}
+	packed, err := d.store.Days(ctx, of...)
+	for i, w := range services {
+		switch {
+		case err != nil:
+			w.k.err = err
+		case packed[i] == nil:
+			open = append(open, w)
+			continue
+		default:
+			w.k.packed = packed[i]
+		}
+		done = append(done, w)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(open) > 0 && len(d.open.waiting)+len(open) > maxWaitingDays+maxTogether {
+		for _, w := range open {
+			w.k.err = fmt.Errorf("read a day of %s: %w", w.Service, store.ErrBusy)
+		}
+		done, open = append(done, open...), nil
+	}
+	for _, w := range done {
+		d.keep(w.DayOf, w.k)
+	}
+	if len(open) > 0 {
+		d.queue(&d.open, open...)
+	}
+}
+
+// readOpen works days out.
+func (d *days) readOpen(ctx context.Context, some []waitingDay) {
+	stretches := make([]store.Stretch, len(some))
+	for i, w := range some {
+		stretches[i] = store.Stretch{Service: w.Service, From: w.Start(), To: w.Start().Add(day)}
 	}
 	minutes, err := d.store.Minutes(ctx, stretches...)
-	for i, k := range of {
-		if k.err = err; err == nil {
-			k.packed, k.alarms = pack(minutes[i].Points), minutes[i].Alarms
+	for i, w := range some {
+		if w.k.err = err; err == nil {
+			w.k.packed, w.k.err = store.PackDay(w.Start(), minutes[i])
 		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, w := range some {
-		d.keep(w.key, w.k)
+		d.keep(w.DayOf, w.k)
 	}
 }
 
 // keep has a day that was read, or could not be, at hand for those who wait, and for later ones unless it was forgotten meanwhile; d.mu is held.
-func (d *days) keep(key dayKey, k *keptDay) {
+func (d *days) keep(of store.DayOf, k *keptDay) {
 	defer close(k.ready)
-	if d.kept[key] != k {
+	if d.kept[of] != k {
 		return
 	}
 	if k.err != nil {
-		d.drop(key)
+		d.drop(of)
 		return
 	}
 	k.counted = true
@@ -196,16 +274,104 @@ func (d *days) keep(key dayKey, k *keptDay) {
 		if oldest == k.element {
 			break
 		}
-		d.drop(oldest.Value.(dayKey)) //nolint:forcetypeassert // nothing else is in it
+		d.drop(oldest.Value.(store.DayOf)) //nolint:forcetypeassert // nothing else is in it
+	}
+}
+
+// preload reads the last days that were worked out, as far as there is room: all of them cost ClickHouse less than a few dozen that are asked for
+// one by one.
+func (d *days) preload(ctx context.Context) error {
+	// What is written from here on is seen by a look.
+	if err := d.lookNow(ctx); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.changed = []store.Part{}
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		d.changed = nil
+		d.mu.Unlock()
+	}()
+	type version struct {
+		number uint64
+		packed []byte
+	}
+	found := map[store.DayOf]version{}
+	bytes := 0
+	err := d.store.AllDays(ctx, time.Now().Add(-preloadDays*day), func(of store.DayOf, number uint64, minutes []byte) {
+		v, before := found[of]
+		if before && v.number > number || bytes > d.limit {
+			return
+		}
+		bytes += len(minutes) - len(v.packed)
+		found[of] = version{number, slices.Clone(minutes)}
+	})
+	if err != nil {
+		return err
+	}
+	last := slices.SortedFunc(maps.Keys(found), func(a, b store.DayOf) int { return int(b.Day - a.Day) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, of := range last {
+		k := &keptDay{ready: make(chan struct{}), packed: found[of].packed, counted: true}
+		if len(k.packed) == 0 || d.kept[of] != nil || touched(d.changed, of) {
+			continue
+		}
+		if d.bytes+k.size() > d.limit {
+			break
+		}
+		close(k.ready)
+		k.element = d.order.PushBack(of) // what was asked for stays longer
+		d.kept[of] = k
+		d.bytes += k.size()
+	}
+	return nil
+}
+
+// close works out days that are over and quiet, until ctx ends. It rests as long as it works, so that others get through.
+func (d *days) close(ctx context.Context, log *slog.Logger) {
+	for {
+		all := 0
+		n, err := 1, d.preload(ctx)
+		for n > 0 && err == nil {
+			start := time.Now()
+			if n, err = d.store.CloseDays(ctx, settled); n > 0 {
+				all += n
+				if !rest(ctx, time.Since(start)) {
+					return
+				}
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			log.Debug("cannot work out days", "error", err) // they are read from the tables meanwhile
+		}
+		if all > 0 && err == nil {
+			continue
+		}
+		if !rest(ctx, closeEvery) {
+			return
+		}
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 
 func (k *keptDay) size() int {
-	return perDay + len(k.packed) + 100*len(k.alarms)
+	return perDay + len(k.packed)
 }
 
 // drop forgets a day; d.mu is held.
-func (d *days) drop(key dayKey) {
+func (d *days) drop(key store.DayOf) {
 	k := d.kept[key]
 	if k.counted {
 		d.bytes -= k.size()
@@ -214,31 +380,84 @@ func (d *days) drop(key dayKey) {
 	delete(d.kept, key)
 }
 
-// look forgets the days into which ClickHouse has written since the last look.
+// look sees to it that the days into which ClickHouse has written until lookEvery ago are forgotten. Whoever comes in the second half of that time
+// has somebody else look, so that in a stream of questions none waits.
 func (d *days) look(ctx context.Context) error {
-	d.looking.Lock()
-	defer d.looking.Unlock()
-	if time.Since(d.looked) < lookEvery {
+	age := time.Since(time.Unix(0, d.looked.Load()))
+	if age < lookEvery/2 {
 		return nil
 	}
+	if age < lookEvery {
+		if d.looking.TryLock() {
+			d.readers.Go(func() {
+				defer d.looking.Unlock()
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), questionTimeout)
+				defer cancel()
+				_ = d.forget(ctx) // whoever comes later looks, and is told
+			})
+		}
+		return nil
+	}
+	d.looking.Lock()
+	defer d.looking.Unlock()
+	if time.Since(time.Unix(0, d.looked.Load())) < lookEvery {
+		return nil
+	}
+	return d.forget(ctx)
+}
+
+// lookNow looks whenever the last look was.
+func (d *days) lookNow(ctx context.Context) error {
+	d.looking.Lock()
+	defer d.looking.Unlock()
+	return d.forget(ctx)
+}
+
+// forget forgets the days into which ClickHouse has written since the last look; d.looking is held.
+func (d *days) forget(ctx context.Context) error {
 	at := time.Now()
 	parts, err := d.store.SeriesParts(ctx)
 	if err != nil {
 		return err
 	}
 	changed, all := d.written.add(parts)
-	d.looked = at
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for key := range d.kept {
-		start := time.Unix(key.day*86400, 0).UTC()
-		if all || slices.ContainsFunc(changed, func(p store.Part) bool {
-			return (p.Table == "source_minutes") == (key.service == "") && p.From.Before(start.Add(day+longestWindow)) && !p.To.Before(start)
-		}) {
-			d.drop(key)
+	d.looked.Store(at.UnixNano())
+	if d.changed != nil {
+		d.changed = append(d.changed, changed...)
+		if all {
+			d.changed = append(d.changed, store.Part{From: firstTime, To: lastTime})
+		}
+	}
+	for of := range d.kept {
+		if all || touched(changed, of) {
+			d.drop(of)
 		}
 	}
 	return nil
+}
+
+// touched tells whether something in the parts may be of a day.
+func touched(parts []store.Part, of store.DayOf) bool {
+	start := of.Start()
+	return slices.ContainsFunc(parts, func(p store.Part) bool {
+		past := start.Add(day)
+		switch p.Table {
+		case "source_minutes":
+			if of.Service != "" {
+				return false
+			}
+		case "spike_windows":
+			past = past.Add(longestWindow)
+			fallthrough
+		default:
+			if of.Service == "" {
+				return false
+			}
+		}
+		return p.From.Before(past) && !p.To.Before(start)
+	})
 }
 
 // written is which inserts into which partitions have been seen.
@@ -299,37 +518,7 @@ func cover(runs []inserts, x inserts) []inserts {
 	return append(out, x)
 }
 
-// A packed day is, for each minute, people and mentions as varints, and its band: how it compares to that of the minute before, and, where it
-// differs, its three numbers. Most days of most services are a few bytes a minute.
-const (
-	bandNone byte = iota
-	bandSame
-	bandNew
-)
-
-func pack(points []store.Point) []byte {
-	out := make([]byte, 0, 4*len(points))
-	var last store.Expectation
-	for i := range points {
-		p := &points[i]
-		out = binary.AppendUvarint(out, uint64(max(0, p.People)))
-		out = binary.AppendUvarint(out, uint64(max(0, p.Mentions)))
-		switch {
-		case p.Expected == nil:
-			out = append(out, bandNone)
-		case *p.Expected == last:
-			out = append(out, bandSame)
-		default:
-			last = *p.Expected
-			out = append(out, bandNew)
-			for _, v := range []float64{last.Expected, last.Lower, last.Upper} {
-				out = binary.LittleEndian.AppendUint64(out, math.Float64bits(v))
-			}
-		}
-	}
-	return slices.Clip(out)
-}
-
+// packCounts packs numbers as varints: how much each minute was ingested.
 func packCounts(counts []int) []byte {
 	var out []byte
 	for _, n := range counts {
@@ -338,33 +527,14 @@ func packCounts(counts []int) []byte {
 	return slices.Clip(out)
 }
 
-// unpack appends the minutes of a day from first up to past.
-func unpack(points []store.Point, packed, ingested []byte, start time.Time, first, past int) []store.Point {
-	bands := make([]store.Expectation, past-first)
-	var last store.Expectation
-	number := func(from *[]byte) int {
-		v, n := binary.Uvarint(*from)
-		*from = (*from)[n:]
-		return int(v) //nolint:gosec // pack wrote it
+// addCounts says of the minutes of a day how much was ingested.
+func addCounts(points []store.Point, packed []byte) {
+	for i := range points {
+		v, n := binary.Uvarint(packed)
+		if n <= 0 {
+			return
+		}
+		packed = packed[n:]
+		points[i].Ingested = int(v) //nolint:gosec // packCounts wrote it
 	}
-	for i := range past {
-		p := store.Point{Start: start.Add(time.Duration(i) * time.Minute), People: number(&packed), Mentions: number(&packed), Ingested: number(&ingested)}
-		band := packed[0]
-		packed = packed[1:]
-		if band == bandNew {
-			for _, v := range []*float64{&last.Expected, &last.Lower, &last.Upper} {
-				*v = math.Float64frombits(binary.LittleEndian.Uint64(packed))
-				packed = packed[8:]
-			}
-		}
-		if i < first {
-			continue
-		}
-		if band != bandNone {
-			bands[i-first] = last
-			p.Expected = &bands[i-first]
-		}
-		points = append(points, p)
-	}
-	return points
 }

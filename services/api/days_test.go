@@ -1,39 +1,11 @@
 package api
 
 import (
-	"math/rand/v2"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"outcry.dev/pkg/store"
 )
-
-func TestADayComesBackAsItWasPacked(t *testing.T) {
-	random := rand.New(rand.NewPCG(3, 4))
-	start := time.Date(2010, 12, 22, 0, 0, 0, 0, time.UTC)
-	var points []store.Point
-	var ingested []int
-	var band *store.Expectation
-	for i := range dayMinutes {
-		switch random.IntN(4) {
-		case 0:
-			band = nil
-		case 1:
-			band = &store.Expectation{Expected: random.Float64(), Lower: -random.Float64(), Upper: 1e9 * random.Float64()}
-		}
-		p := store.Point{Start: start.Add(time.Duration(i) * time.Minute), People: random.IntN(3), Mentions: random.IntN(1_000_000), Ingested: random.IntN(100), Expected: band}
-		points = append(points, p)
-		ingested = append(ingested, p.Ingested)
-	}
-	for _, r := range [][2]int{{0, dayMinutes}, {7, 900}, {1439, 1440}, {5, 5}} {
-		got := unpack(nil, pack(points), packCounts(ingested), start, r[0], r[1])
-		if diff := cmp.Diff(points[r[0]:r[1]], got, cmp.Transformer("none", func(p []store.Point) []store.Point { return append([]store.Point{}, p...) })); len(got) != r[1]-r[0] || r[1] > r[0] && diff != "" {
-			t.Errorf("minutes %v (-packed +unpacked):\n%s", r, diff)
-		}
-	}
-}
 
 func TestWhatWasWritten(t *testing.T) {
 	at := time.Date(2010, 12, 22, 0, 0, 0, 0, time.UTC)

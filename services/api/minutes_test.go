@@ -4,17 +4,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"outcry.dev/pkg/store"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 	"outcry.dev/services/api"
 )
 
-// TestMinutesFollowWhatIsWritten has posts come late into days that are kept in memory: JSON and SQL say the same then.
+// TestMinutesFollowWhatIsWritten writes into days that are kept in memory, open and worked out: JSON, charts and SQL say the same then.
 func TestMinutesFollowWhatIsWritten(t *testing.T) {
 	s, err := open(t.Context(), "minutes")
 	if err != nil {
@@ -29,68 +32,136 @@ func TestMinutesFollowWhatIsWritten(t *testing.T) {
 		}
 		from, to := clock(22, 0), clock(26, 0) // over midnight
 		id := uint64(room * 1000)
-		say := func(at time.Time) {
-			t.Helper()
+		say := func(at time.Time) error {
 			id++
-			if err := s.InsertMentions(t.Context(), []store.Mention{{Mention: &outcryv1.Mention{Id: id, Service: "skype", Label: outcryv1.Label_LABEL_OUTAGE, Score: 1, Source: "twitter", PostId: fmt.Sprint(id),
-				Author: id, TimeUs: at.UnixMicro(), Text: "skype down"}, CountedAtUS: at.UnixMicro()}}); err != nil {
-				t.Fatal(err)
-			}
+			return s.InsertMentions(t.Context(), []store.Mention{{Mention: &outcryv1.Mention{Id: id, Service: "skype", Label: outcryv1.Label_LABEL_OUTAGE, Score: 1, Source: "twitter", PostId: fmt.Sprint(id),
+				Author: id, TimeUs: at.UnixMicro(), Text: "skype down"}, CountedAtUS: at.UnixMicro()}})
 		}
-		numbers := func(points []store.Point) (out []int) {
-			for _, p := range points {
-				out = append(out, p.People, p.Mentions, p.Ingested)
-			}
-			return out
+		expect := func(end time.Time, expected float64, version uint64) error {
+			return s.InsertSpikeWindows(t.Context(), []store.SpikeWindow{{Service: "skype", End: end, Window: time.Minute, Expected: expected, Lower: expected / 3, Upper: 3 * expected, Version: uint64(room)<<8 + version}})
 		}
-		answered := func() (string, error) {
-			resp, err := http.Get(fmt.Sprintf("http://%s/v1/services/skype/series?step=1m&from=%s&to=%s", addr, from.Format(time.RFC3339), to.Format(time.RFC3339)))
+		type point struct {
+			People, Mentions, Ingested int
+			Expected, Lower, Upper     *float64
+		}
+		read := func(path string, into any) error {
+			resp, err := http.Get("http://" + addr + path)
 			if err != nil {
-				return "", err
+				return err
 			}
 			defer resp.Body.Close()
-			var series struct {
-				Points []struct{ People, Mentions, Ingested int }
+			if err := json.NewDecoder(resp.Body).Decode(into); err != nil || resp.StatusCode != http.StatusOK {
+				return fmt.Errorf("%s: %w", resp.Status, err)
 			}
-			if err := json.NewDecoder(resp.Body).Decode(&series); err != nil || resp.StatusCode != http.StatusOK {
-				return "", fmt.Errorf("%s: %w", resp.Status, err)
-			}
-			var points []store.Point
-			for _, p := range series.Points {
-				points = append(points, store.Point{People: p.People, Mentions: p.Mentions, Ingested: p.Ingested})
-			}
-			return fmt.Sprint(numbers(points)), nil
+			return nil
 		}
-		known := func() string {
+		stretch := "step=1m&from=" + from.Format(time.RFC3339) + "&to=" + to.Format(time.RFC3339)
+		answered := func() (points []point, err error) {
+			var series struct{ Points []point }
+			err = read("/v1/services/skype/series?"+stretch, &series)
+			return series.Points, err
+		}
+		known := func() (points []point) {
 			t.Helper()
 			view, err := s.Series(t.Context(), "skype", from, to, time.Minute)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return fmt.Sprint(numbers(view))
+			for _, p := range view {
+				one := point{People: p.People, Mentions: p.Mentions, Ingested: p.Ingested}
+				if e := p.Expected; e != nil {
+					one.Expected, one.Lower, one.Upper = &e.Expected, &e.Lower, &e.Upper
+				}
+				points = append(points, one)
+			}
+			return points
 		}
-		for _, at := range []time.Time{clock(22, 30), clock(25, 30), clock(22, 30)} {
-			say(at)
+		charts := 0
+		drawn := func() (points []point, err error) {
+			charts++ // a chart is kept for a minute under its address
+			var picture struct {
+				Chart struct {
+					Points []struct {
+						People int
+						Band   *struct{ Lower, Upper float64 }
+					}
+				}
+			}
+			err = read(fmt.Sprintf("/embed/services/skype.json?title=%d&%s", charts, stretch), &picture)
+			for _, p := range picture.Chart.Points {
+				one := point{People: p.People}
+				if p.Band != nil {
+					one.Lower, one.Upper = &p.Band.Lower, &p.Band.Upper
+				}
+				points = append(points, one)
+			}
+			return points, err
+		}
+		// agree waits until all say what SQL says.
+		agree := func(when string) {
+			t.Helper()
 			for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 				got, err := answered()
 				if err != nil {
 					t.Fatal(err)
 				}
+				chart, err := drawn()
+				if err != nil {
+					t.Fatal(err)
+				}
 				want := known()
-				if got == want {
-					break
+				wantChart := slices.Clone(want)
+				for i, p := range want {
+					wantChart[i] = point{People: p.People, Lower: p.Lower, Upper: p.Upper}
+				}
+				diff := cmp.Diff(want, got) + cmp.Diff(wantChart, chart)
+				if diff == "" {
+					return
 				}
 				if time.Now().After(deadline) {
-					t.Fatalf("with %d MB, after a post of %v: JSON says %s, the view %s", room, at, got, want)
+					t.Fatalf("with %d MB, %s (-view +JSON, -view +chart):\n%s", room, when, diff)
 				}
+			}
+		}
+		agree("before all")
+		for _, change := range []struct {
+			name string
+			do   func() error
+		}{
+			{"a post", func() error { return say(clock(22, 30)) }},
+			{"a late post beyond midnight", func() error { return say(clock(25, 30)) }},
+			{"another one in the same minute", func() error { return say(clock(22, 30)) }},
+			{"an expectation", func() error { return expect(clock(23, 31), 2.5, 2) }},
+			{"an expectation that takes its place", func() error { return expect(clock(23, 31), 3.5, 3) }},
+			{"one that was superseded before", func() error { return expect(clock(23, 31), 4.5, 1) }},
+			{"an expectation of the last minute of a day", func() error { return expect(clock(24, 0), 5.5, 1) }},
+			{"a withdrawal", func() error {
+				return s.Withdraw(t.Context(), []*outcryv1.Retraction{{Source: "twitter", PostId: fmt.Sprint(id), Revision: 1}})
+			}},
+			{"what was read", func() error {
+				return s.InsertSourceMinutes(t.Context(), []store.SourceMinute{store.NewSourceMinute(&outcryv1.SourceCount{Source: "twitter", Minute: clock(22, 31).Unix() / 60, Posts: 50}, &outcryv1.Progress{FirstOffset: int64(room)}, 1)})
+			}},
+		} {
+			if err := change.do(); err != nil {
+				t.Fatal(err)
+			}
+			agree("after " + change.name)
+			for n := 1; n > 0; {
+				if n, err = s.CloseDays(t.Context(), 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); { // for as long as what was kept before may be answered
+				agree("worked out after " + change.name)
 			}
 		}
 		want := known()
 		var crowd sync.WaitGroup
 		for range 20 {
 			crowd.Go(func() {
-				if got, err := answered(); got != want {
-					t.Errorf("in a crowd: JSON says %s, the view %s; %v", got, want, err)
+				got, err := answered()
+				if diff := cmp.Diff(want, got); diff != "" || err != nil {
+					t.Errorf("in a crowd (-view +JSON):\n%s; %v", diff, err)
 				}
 			})
 		}

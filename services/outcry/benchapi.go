@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,6 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/urfave/cli/v3"
 
+	"outcry.dev/pkg/embedded/clickhouse"
+	"outcry.dev/pkg/store"
 	"outcry.dev/services/api"
 )
 
@@ -24,18 +27,22 @@ func (a *app) benchAPICommand() *cli.Command {
 	return &cli.Command{
 		Name:  "api",
 		Usage: "measure how fast the api answers, over synthetic counts",
-		Description: `Fills a database of its own with counts by the minute, starts the api on loopback and asks it, as a client in the same process:
+		Description: `Fills a database of its own with counts by the minute, works its days out as the api does once they are over and quiet, starts the api on loopback and
+asks it, as a client in the same process:
 
   series  a day by minute of a service and a day chosen at random, at a fixed rate, whether or not earlier answers have come; the time of an
           answer counts from when it was due
+  again   the same requests once more
   embeds  the same few charts as pages, from memory, as fast as they come
 
-It prints the latencies of the first and the requests/s of the second. Where clickhouse.address is set that server is used; the database is dropped
-in the end.
+It prints the latencies of the first two with the processor time of a request, in this process and in the embedded ClickHouse, and what of it a client costs
+with a server that only hands out the same bytes; and the requests/s of the third. What the api may keep in memory is api.minutes_mb: with 0 nearly every
+request is one to ClickHouse. Where clickhouse.address is set that server is used; the database is dropped in the end.
 
 Examples:
   outcry bench api
-  outcry bench api --services 100 --days 3 --seconds 5 --json`,
+  outcry bench api --services 100 --days 3 --seconds 5 --json
+  OUTCRY_API_MINUTES_MB=0 outcry bench api`,
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "services", Value: 1000, Usage: "`NUMBER` of services"},
 			&cli.IntFlag{Name: "days", Value: 30, Usage: "`NUMBER` of days"},
@@ -50,11 +57,15 @@ Examples:
 
 // benchAPIResult is what --json prints.
 type benchAPIResult struct {
-	Services      int       `json:"services"`
-	Days          int       `json:"days"`
-	FillSeconds   float64   `json:"fill_seconds"`
-	Series        latencies `json:"series"`
-	EmbedsASecond float64   `json:"embed_requests_per_second"`
+	Services     int       `json:"services"`
+	Days         int       `json:"days"`
+	FillSeconds  float64   `json:"fill_seconds"`
+	CloseSeconds float64   `json:"close_seconds"`
+	Series       latencies `json:"series"`
+	Again        latencies `json:"series_again"`
+	// ClientCPU is what the client and a server that only hands out the same bytes use for a request, which is in CPU of the others too.
+	ClientCPU     float64 `json:"client_cpu_ms"`
+	EmbedsASecond float64 `json:"embed_requests_per_second"`
 }
 
 type latencies struct {
@@ -65,6 +76,9 @@ type latencies struct {
 	P90      float64 `json:"p90_ms"`
 	P99      float64 `json:"p99_ms"`
 	Max      float64 `json:"max_ms"`
+	// CPU and EngineCPU are the processor time of a request in this process, the client included, and in the embedded ClickHouse.
+	CPU       float64 `json:"cpu_ms"`
+	EngineCPU float64 `json:"engine_cpu_ms"`
 }
 
 func (a *app) benchAPI(ctx context.Context, cmd *cli.Command) (err error) {
@@ -95,11 +109,18 @@ func (a *app) benchAPI(ctx context.Context, cmd *cli.Command) (err error) {
 		}
 		defer remove()
 	}
-	s, end, err := a.openStore(ctx, cfg, log)
+	e := &engines{click: clickhouseConfig(cfg)}
+	defer func() { a.closing(e) }()
+	if cfg.ClickHouse.Address == "" {
+		if err := e.startClickHouse(ctx, cfg, a.stderr, log); err != nil {
+			return err
+		}
+	}
+	s, err := store.Open(e.click, log)
 	if err != nil {
 		return err
 	}
-	defer end()
+	e.closed = append(e.closed, s.Close)
 	if _, err := s.Migrate(ctx); err != nil {
 		return err
 	}
@@ -115,8 +136,16 @@ func (a *app) benchAPI(ctx context.Context, cmd *cli.Command) (err error) {
 		return err
 	}
 	result := benchAPIResult{Services: services, Days: days, FillSeconds: time.Since(start).Seconds()}
+	fmt.Fprintln(a.stderr, "working the days out")
+	start = time.Now()
+	for n := 1; n > 0; {
+		if n, err = s.CloseDays(ctx, 0); err != nil {
+			return err
+		}
+	}
+	result.CloseSeconds = time.Since(start).Seconds()
 	registry := prometheus.NewRegistry()
-	server := api.New(api.Config{Listen: "127.0.0.1:0", PublicRead: true, MinutesMB: api.DefaultConfig().MinutesMB}, api.Deps{Store: s, Catalog: catalog, Registry: registry, Gatherer: registry, Log: log})
+	server := api.New(api.Config{Listen: "127.0.0.1:0", PublicRead: true, MinutesMB: cfg.API.MinutesMB}, api.Deps{Store: s, Catalog: catalog, Registry: registry, Gatherer: registry, Log: log})
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(running) }()
@@ -128,15 +157,22 @@ func (a *app) benchAPI(ctx context.Context, cmd *cli.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	c := &benchClient{base: "http://" + address, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
+	c := &benchClient{base: "http://" + address, server: e.server, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	defer c.client.CloseIdleConnections()
-	random := rand.New(rand.NewPCG(cmd.Uint64("seed"), 0))
+	var random *rand.Rand
 	day := func() string {
 		from := until.AddDate(0, 0, -1-random.IntN(days))
 		return "?from=" + from.Format(time.RFC3339) + "&to=" + from.AddDate(0, 0, 1).Format(time.RFC3339)
 	}
 	fmt.Fprintf(a.stderr, "asking for series, %d a second\n", rate)
-	result.Series = c.atRate(ctx, rate, seconds, func() string { return "/v1/services/" + ids[random.IntN(len(ids))] + "/series" + day() + "&step=1m" })
+	series := func() string { return "/v1/services/" + ids[random.IntN(len(ids))] + "/series" + day() + "&step=1m" }
+	for _, l := range []*latencies{&result.Series, &result.Again} {
+		random = rand.New(rand.NewPCG(cmd.Uint64("seed"), 0))
+		*l = c.atRate(ctx, rate, seconds, series)
+	}
+	if result.ClientCPU, err = c.alone(ctx, rate, min(seconds, 5), series()); err != nil {
+		return err
+	}
 	fmt.Fprintln(a.stderr, "asking for embeds")
 	if result.EmbedsASecond, err = c.flatOut(ctx, seconds, "/embed/services/"+ids[0]+day()+"&step=15m"); err != nil {
 		return err
@@ -144,9 +180,15 @@ func (a *app) benchAPI(ctx context.Context, cmd *cli.Command) (err error) {
 	if cmd.Bool("json") {
 		return json.NewEncoder(a.stdout).Encode(result)
 	}
-	l := result.Series
-	fmt.Fprintf(a.stdout, "%d services, %d days by minute; filled in %.0f s\n", services, days, result.FillSeconds)
-	fmt.Fprintf(a.stdout, "series  %d requests, %d a second: p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, at most %.1f ms; %d failed\n", l.Requests, l.Rate, l.P50, l.P90, l.P99, l.Max, l.Failed)
+	fmt.Fprintf(a.stdout, "%d services, %d days by minute; filled in %.0f s, days worked out in %.0f s\n", services, days, result.FillSeconds, result.CloseSeconds)
+	for _, part := range []struct {
+		name string
+		latencies
+	}{{"series", result.Series}, {"again", result.Again}} {
+		fmt.Fprintf(a.stdout, "%-7s %d requests, %d a second: p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, at most %.1f ms; %d failed; processor time of a request %.2f ms here, %.2f ms in ClickHouse\n",
+			part.name, part.Requests, part.Rate, part.P50, part.P90, part.P99, part.Max, part.Failed, part.CPU, part.EngineCPU)
+	}
+	fmt.Fprintf(a.stdout, "client  %.2f ms of processor time for a request, with a server that only hands out the same bytes\n", result.ClientCPU)
 	fmt.Fprintf(a.stdout, "embeds  %.0f requests/s from memory, the client included\n", result.EmbedsASecond)
 	return nil
 }
@@ -154,6 +196,47 @@ func (a *app) benchAPI(ctx context.Context, cmd *cli.Command) (err error) {
 type benchClient struct {
 	base   string
 	client *http.Client
+	server *clickhouse.Server // nil where it runs elsewhere
+}
+
+// processorTimes are those of this process and of the embedded ClickHouse.
+func (c *benchClient) processorTimes() (own, engine time.Duration) {
+	if c.server != nil {
+		engine = processorTimeOf(c.server.PID())
+	}
+	return processorTime(), engine
+}
+
+// alone returns the processor time of a request, in ms, to a server that only hands out what path gives.
+func (c *benchClient) alone(ctx context.Context, rate, seconds int, path string) (float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return 0, err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	bare := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body) // whoever asked has gone
+	})}
+	ended := make(chan error, 1)
+	go func() { ended <- bare.Serve(listener) }()
+	to := &benchClient{base: "http://" + listener.Addr().String(), client: c.client}
+	l := to.atRate(ctx, rate, seconds, func() string { return "/" })
+	if err = errors.Join(bare.Close(), <-ended); errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return l.CPU, err
 }
 
 func (c *benchClient) get(ctx context.Context, path string) error {
@@ -181,6 +264,7 @@ func (c *benchClient) atRate(ctx context.Context, rate, seconds int, next func()
 	took := make([]time.Duration, l.Requests)
 	var failed atomic.Int64
 	var wg sync.WaitGroup
+	own, engine := c.processorTimes()
 	start := time.Now()
 	for i := range took {
 		due := start.Add(time.Duration(i) * time.Second / time.Duration(rate))
@@ -197,6 +281,8 @@ func (c *benchClient) atRate(ctx context.Context, rate, seconds int, next func()
 		})
 	}
 	wg.Wait()
+	ownAfter, engineAfter := c.processorTimes()
+	l.CPU, l.EngineCPU = perRequest(ownAfter-own, l.Requests), perRequest(engineAfter-engine, l.Requests)
 	l.Failed = int(failed.Load())
 	slices.Sort(took)
 	at := func(share float64) float64 {
@@ -204,6 +290,11 @@ func (c *benchClient) atRate(ctx context.Context, rate, seconds int, next func()
 	}
 	l.P50, l.P90, l.P99, l.Max = at(0.5), at(0.9), at(0.99), at(1)
 	return l
+}
+
+// perRequest is in ms.
+func perRequest(d time.Duration, requests int) float64 {
+	return float64((d / time.Duration(requests)).Microseconds()) / 1000
 }
 
 // flatOut asks as fast as answers come, over several connections.

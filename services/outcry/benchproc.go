@@ -29,8 +29,11 @@ func resetPeakResident() {
 }
 
 // processorTime returns what this process has used so far, in user and system mode; 0 where the platform does not tell.
-func processorTime() time.Duration {
-	stat, err := os.ReadFile("/proc/self/stat")
+func processorTime() time.Duration { return processorTimeOf(os.Getpid()) }
+
+// processorTimeOf is processorTime of any process.
+func processorTimeOf(pid int) time.Duration {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0
 	}
