@@ -60,11 +60,13 @@ type API struct {
 
 // New remembers.
 func New(cfg Config, deps Deps) *API {
-	a := &API{cfg: cfg, deps: deps, metrics: newMetrics(deps.Registry), changes: newChanges(), embeds: newShelf(), days: newDays(deps.Store, cfg.MinutesMB<<20), statements: make(chan struct{}, maxStatements),
+	m := newMetrics(deps.Registry)
+	a := &API{cfg: cfg, deps: deps, metrics: m, changes: newChanges(), embeds: newShelf(), days: newDays(deps.Store, cfg.MinutesMB<<20, m.days), statements: make(chan struct{}, maxStatements),
 		limits: limiter{perSecond: cfg.RequestsPerSecond, buckets: map[string]*bucket{}}, started: make(chan struct{})}
 	if cfg.OIDC.On() {
 		a.signin = signin.New(cfg.OIDC)
 	}
+	deps.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "outcry_api_days_bytes", Help: "Memory that days of minutes take, in bytes."}, a.days.size))
 	a.handler = a.routes()
 	return a
 }

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"outcry.dev/pkg/store"
 )
 
@@ -21,7 +23,8 @@ import (
 // lookEvery before.
 type days struct {
 	store *store.Store
-	limit int // bytes
+	limit int                    // bytes
+	from  *prometheus.CounterVec // metrics.days
 
 	looking sync.Mutex   // held while somebody looks for what was written
 	looked  atomic.Int64 // when, in nanoseconds since 1970; 0: never
@@ -81,8 +84,8 @@ type waitingDay struct {
 	k           *keptDay
 }
 
-func newDays(s *store.Store, limit int) *days {
-	d := &days{store: s, limit: limit, kept: map[store.DayOf]*keptDay{}, order: lru.New()}
+func newDays(s *store.Store, limit int, from *prometheus.CounterVec) *days {
+	d := &days{store: s, limit: limit, from: from, kept: map[store.DayOf]*keptDay{}, order: lru.New()}
 	d.closed, d.open = lane{together: maxTogether, read: d.readClosed}, lane{together: maxOpenTogether, read: d.readOpen}
 	return d
 }
@@ -138,6 +141,7 @@ func (d *days) get(ctx context.Context, of store.DayOf) (*keptDay, error) {
 	k := d.kept[of]
 	if k != nil {
 		d.order.MoveToFront(k.element)
+		d.from.WithLabelValues(fromMemory).Inc()
 	} else {
 		to := &d.closed
 		// What is not over was not worked out, which needs no asking.
@@ -219,6 +223,7 @@ func (d *days) readClosed(ctx context.Context, some []waitingDay) {
 			continue
 		default:
 			w.k.packed = packed[i]
+			d.from.WithLabelValues(fromClosed).Inc()
 		}
 		done = append(done, w)
 	}
@@ -244,6 +249,7 @@ func (d *days) readOpen(ctx context.Context, some []waitingDay) {
 	for i, w := range some {
 		stretches[i] = store.Stretch{Service: w.Service, From: w.Start(), To: w.Start().Add(day)}
 	}
+	d.from.WithLabelValues(fromOpen).Add(float64(len(some)))
 	minutes, err := d.store.Minutes(ctx, stretches...)
 	for i, w := range some {
 		if w.k.err = err; err == nil {
@@ -368,6 +374,13 @@ func rest(ctx context.Context, d time.Duration) bool {
 
 func (k *keptDay) size() int {
 	return perDay + len(k.packed)
+}
+
+// size is what all days take, in bytes.
+func (d *days) size() float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return float64(d.bytes)
 }
 
 // drop forgets a day; d.mu is held.

@@ -11,14 +11,27 @@ import (
 
 type metrics struct {
 	seconds *prometheus.HistogramVec
+	days    *prometheus.CounterVec
 }
+
+// Where a day of minutes came from.
+const (
+	fromMemory = "memory"
+	fromClosed = "closed"
+	fromOpen   = "open"
+)
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "outcry_api_request_seconds", Help: "Time to answer requests, by route and status.",
 		Buckets: []float64{.003, .01, .03, .1, .3, 1, 3, 10},
 	}, []string{"route", "status"})}
-	r.MustRegister(m.seconds)
+	m.days = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "outcry_api_days_total",
+		Help: "Days of minutes that answers needed: found in memory, read as they were worked out (closed), or worked out from the tables (open)."}, []string{"from"})
+	for _, from := range []string{fromMemory, fromClosed, fromOpen} {
+		m.days.WithLabelValues(from)
+	}
+	r.MustRegister(m.seconds, m.days)
 	return m
 }
 

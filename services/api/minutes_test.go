@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -171,6 +172,89 @@ func TestMinutesFollowWhatIsWritten(t *testing.T) {
 		}
 	}
 }
+
+// TestLastDaysAreReadBeforeAnybodyAsks starts beside days that were worked out, and asks for one of them, before and after somebody writes into it.
+func TestLastDaysAreReadBeforeAnybodyAsks(t *testing.T) {
+	s, err := open(t.Context(), "preload")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	from := time.Now().UTC().Truncate(day24).Add(-5 * day24)
+	say := func(id uint64) {
+		t.Helper()
+		at := from.Add(7*time.Hour + time.Duration(id)*time.Second)
+		if err := s.InsertMentions(t.Context(), []store.Mention{{Mention: &outcryv1.Mention{Id: id, Service: "skype", Label: outcryv1.Label_LABEL_OUTAGE, Score: 1, Source: "twitter", PostId: fmt.Sprint(id),
+			Author: id, TimeUs: at.UnixMicro(), Text: "skype down"}, CountedAtUS: at.UnixMicro()}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(1)
+	if n, err := s.CloseDays(t.Context(), 0); n != 1 || err != nil {
+		t.Fatalf("%d days were worked out; %v", n, err)
+	}
+	addr, stop, err := serveWith(t.Context(), s, api.Config{Listen: "127.0.0.1:0", PublicRead: true, MinutesMB: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	metric := func(name string) string {
+		t.Helper()
+		resp, err := http.Get("http://" + addr + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if value, found := strings.CutPrefix(line, name+" "); found {
+				return strings.TrimSpace(value)
+			}
+		}
+		t.Fatalf("there is no metric %s", name)
+		return ""
+	}
+	people := func() int {
+		t.Helper()
+		resp, err := http.Get(fmt.Sprintf("http://%s/v1/services/skype/series?step=1m&from=%s&to=%s", addr, from.Format(time.RFC3339), from.Add(day24).Format(time.RFC3339)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var series struct{ Points []struct{ People int } }
+		if err := json.NewDecoder(resp.Body).Decode(&series); err != nil || len(series.Points) != 1440 {
+			t.Fatalf("%d points; %v", len(series.Points), err)
+		}
+		return series.Points[7*60].People
+	}
+	until := func(what string, done func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(90 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("never: %s", what)
+			}
+		}
+	}
+	until("a day in memory", func() bool { return metric("outcry_api_days_bytes") != "0" })
+	if n := people(); n != 1 {
+		t.Errorf("%d people, want 1", n)
+	}
+	if open, closed := metric(`outcry_api_days_total{from="open"}`), metric(`outcry_api_days_total{from="closed"}`); open != "0" || closed != "0" {
+		t.Errorf("%s open and %s closed days were read for an answer from memory", open, closed)
+	}
+	say(2)
+	until("the late post", func() bool { return people() == 2 })
+	if open := metric(`outcry_api_days_total{from="open"}`); open == "0" {
+		t.Error("the day was not read from the tables")
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const day24 = 24 * time.Hour
 
 // TestACrowdDoesNoHarm has very many ask at once: whoever is not answered is told when to come again, and the server lives.
 func TestACrowdDoesNoHarm(t *testing.T) {
