@@ -293,6 +293,10 @@ func TestDescription(t *testing.T) {
 		Paths   map[string]map[string]struct {
 			OperationID string
 			Responses   map[string]any
+			Parameters  []struct {
+				Name, In, Description string
+				Required              bool
+			}
 		}
 		Components struct {
 			Schemas map[string]struct{ Properties map[string]any }
@@ -304,6 +308,25 @@ func TestDescription(t *testing.T) {
 	}
 	for path, item := range d.Paths {
 		for method, op := range item {
+			var inPath, inQuery []string
+			for _, p := range op.Parameters {
+				if p.Description == "" {
+					t.Errorf("%s %s: nothing is said of %s", method, path, p.Name)
+				}
+				switch {
+				case p.In == "query":
+					inQuery = append(inQuery, p.Name)
+				case p.Required:
+					inPath = append(inPath, "{"+p.Name+"}")
+				}
+			}
+			if want := regexp.MustCompile(`\{\w+\}`).FindAllString(path, -1); !slices.Equal(want, inPath) {
+				t.Errorf("%s %s describes %v", method, path, inPath)
+			}
+			if wants := map[string][]string{"breakdown": {"from", "to", "step", "by"}, "many-series": {"service", "from", "to", "step"}, "incidents": {"service", "state", "from", "to", "limit", "cursor"},
+				"services": {"at", "q", "category", "country", "state", "limit", "cursor"}}[op.OperationID]; wants != nil && !slices.Equal(wants, inQuery) {
+				t.Errorf("%s has the parameters %v, want %v", path, inQuery, wants)
+			}
 			if op.OperationID == "" || op.Responses["200"] == nil || op.Responses["default"] == nil || len(op.Responses) != 2 {
 				t.Errorf("%s %s: %+v", method, path, op)
 			}

@@ -94,6 +94,7 @@ func register[I, O any](o *operations, op operation, f func(http.ResponseWriter,
 		if described == nil || described.Method != method {
 			continue
 		}
+		described.Parameters = parametersOf(reflect.TypeFor[I]())
 		// huma adds errors of its own, which never come, and would read a body that it knows of.
 		maps.DeleteFunc(described.Responses, func(status string, _ *huma.Response) bool { return status != "200" && status != "default" })
 		if op.body != nil {
@@ -103,6 +104,19 @@ func register[I, O any](o *operations, op operation, f func(http.ResponseWriter,
 			}
 		}
 	}
+}
+
+// parametersOf describes what a route reads. huma leaves out the fields of embedded types that are not exported.
+func parametersOf(t reflect.Type) []*huma.Param {
+	var out []*huma.Param
+	for _, f := range reflect.VisibleFields(t) {
+		for _, in := range []string{"path", "query"} {
+			if name := f.Tag.Get(in); name != "" {
+				out = append(out, &huma.Param{Name: name, In: in, Description: f.Tag.Get("doc"), Required: in == "path" || f.Tag.Get("required") == "true", Schema: &huma.Schema{Type: huma.TypeString}})
+			}
+		}
+	}
+	return out
 }
 
 // parameterNames are those of the query.
