@@ -52,6 +52,7 @@ type member struct {
 	address string
 	host    string
 	unsent  map[string]bool // true for what is news, not told once more
+	has     map[string]bool // what it was told that fires; its goroutine's own
 	wake    chan struct{}
 }
 
@@ -60,7 +61,7 @@ func newCluster(addresses []string, resend time.Duration, t *told, logged *deliv
 		client: &http.Client{Timeout: postTimeout, Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, IdleConnTimeout: 5 * time.Minute, ForceAttemptHTTP2: true}}}
 	for _, a := range addresses {
-		m := &member{cluster: c, address: strings.TrimRight(a, "/"), unsent: map[string]bool{}, wake: make(chan struct{}, 1)}
+		m := &member{cluster: c, address: strings.TrimRight(a, "/"), unsent: map[string]bool{}, has: map[string]bool{}, wake: make(chan struct{}, 1)}
 		if u, err := url.Parse(a); err == nil {
 			m.host = u.Host
 		}
@@ -154,9 +155,11 @@ func (m *member) all() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, a := range m.known {
-		if !overFor(a, endedFor) {
-			m.unsent[key] = m.unsent[key] // it stays news where it is
-		} else if !slices.ContainsFunc(m.members, func(o *member) bool { _, ok := o.unsent[key]; return ok }) && m.beginning[key] == 0 {
+		waits := func(o *member) bool { _, ok := o.unsent[key]; return ok }
+		switch over := overFor(a, endedFor); {
+		case !over && !waits(m):
+			m.unsent[key] = false
+		case over && m.beginning[key] == 0 && !slices.ContainsFunc(m.members, waits):
 			delete(m.known, key)
 		}
 	}
@@ -198,8 +201,15 @@ func (m *member) record(batch []posting, at time.Time, err error) {
 		row.Result, row.Error = "retry", err.Error()
 	}
 	for _, a := range batch {
+		key := fingerprint(a.Labels)
+		had := m.has[key]
 		row.Firing = a.EndsAt.After(at)
-		if a.Annotations[alert.Superseded] != "" || !a.news || row.Firing && m.told.Has(a.Labels) {
+		if err == nil && row.Firing {
+			m.has[key] = true
+		} else if err == nil {
+			delete(m.has, key)
+		}
+		if a.Annotations[alert.Superseded] != "" || !a.news || row.Firing && had {
 			continue // it is told once more, or as another
 		}
 		row.Incident, row.Service, row.Test = a.Labels["incident"], a.Labels["service"], a.Labels["test"] == "true"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -363,14 +365,25 @@ func runAlertmanager(t *testing.T, listen, peer, file string, peers ...string) (
 	return "http://" + listen
 }
 
+var (
+	portBase = rand.Int32N(20_000)
+	ports    atomic.Int32
+)
+
+// free returns an address that nobody has, below the ports that the system gives away by itself: nobody gets it between here and its use.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		address := fmt.Sprint("127.0.0.1:", 10_000+(portBase+ports.Add(1))%20_000)
+		if l, err := net.Listen("tcp", address); err == nil {
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // memberAlert is what an Alertmanager knows of an alert.
