@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -101,4 +104,63 @@ func freeAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// What operators had said of outages is read when they are over, of one within the hour, of the other many hours later: it is their official word, with the lead over it,
+// nothing is opened again, and the same posts give the same again.
+func TestOfficialWordAfterTheEnd(t *testing.T) {
+	posts := outageDay(rand.New(rand.NewPCG(1, 2)))
+	start := posts[0].CreatedAt
+	at := func(d time.Duration) time.Time { return start.Add(d).Truncate(time.Second) }
+	add := func(source, author string, created time.Time, text string) {
+		posts = append(posts, line{Source: source, ID: fmt.Sprint("late ", len(posts)), Author: author, Text: text, CreatedAt: created})
+	}
+	quiet := func(from, until time.Duration) {
+		for d := from; d < until; d += 10 * time.Second {
+			add("twitter", fmt.Sprint("somebody ", len(posts)), at(d), "listening to spotify all day")
+		}
+	}
+	quiet(5*time.Hour, 5*time.Hour+20*time.Minute)
+	github := at(3*time.Hour + 50*time.Minute)
+	add("twitter", "githubstatus", github, "We are investigating reports of degraded availability of GitHub.")
+	quiet(5*time.Hour+20*time.Minute, 10*time.Hour)
+	skype := at(3*time.Hour + 20*time.Minute)
+	add("twitter", "SkypeSupport", skype, "Some of you may have problems signing in to Skype, we are investigating.")
+	add("twitter", "SkypeSupport", at(time.Hour), "Some of you may have problems signing in to Skype, we are investigating.") // long before
+	quiet(10*time.Hour, 10*time.Hour+5*time.Minute)
+	w := newWorld(t)
+	var file bytes.Buffer
+	for _, p := range posts {
+		file.Write(marshalLine(t, p))
+	}
+	path := filepath.Join(w.dir, "posts.jsonl")
+	if err := os.WriteFile(path, file.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first := w.run("replay", path)
+	type found struct {
+		Service, State string
+		Reopened       int
+		OfficialAt     time.Time `json:"official_at"`
+		DetectedAt     time.Time `json:"detected_at"`
+		ResolvedAt     time.Time `json:"resolved_at"`
+		Lead           float64   `json:"lead_seconds"`
+	}
+	said := map[string]time.Time{"github": github, "skype": skype}
+	for _, i := range jsonLines[found](t, first) {
+		want, ok := said[i.Service]
+		if !ok || i.DetectedAt.After(want) || i.ResolvedAt.Before(want) {
+			continue
+		}
+		delete(said, i.Service)
+		if i.State != "resolved" || !i.OfficialAt.Equal(want) || i.Lead != want.Sub(i.DetectedAt).Seconds() || i.Reopened != 0 {
+			t.Errorf("%+v, want the official word at %s", i, want)
+		}
+	}
+	if len(said) > 0 {
+		t.Errorf("no incident of %v in\n%s", said, first)
+	}
+	if again := w.run("replay", path); again != first {
+		t.Errorf("the same posts give, again,\n%s\nafter\n%s", again, first)
+	}
 }

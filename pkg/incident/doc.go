@@ -23,7 +23,8 @@
 // Reposts and copied texts count nobody, but they are counted: a burst by few accounts, or of the same words, is marked as coordinated, and
 // is confirmed by nothing but the operator or a person.
 //
-// The operator's own words keep the time at which they were said, however late they are read: the earliest is the official one. Its all-clear ends nothing
+// The operator's own words keep the time at which they were said, however late they are read: the earliest is the official one, also
+// where the incident is resolved by then: it stays so (Acknowledge). Its all-clear ends nothing
 // by itself: people who still complain outvote it.
 //
 // An alarm that is no more than the model's usual mistakes among unusually much talk about something else opens nothing; nor does one by

@@ -33,8 +33,9 @@ type Machine struct {
 	candidates candidates
 	copied     copied
 	talk       talk
-	refilling  bool // mentions come from Restore
-	blind      bool // the sources on which the service is heard are silent
+	words      []*outcryv1.Mention // official ones since the last step
+	refilling  bool                // mentions come from Restore
+	blind      bool                // the sources on which the service is heard are silent
 }
 
 // life is what cannot be rebuilt from mentions. Times are event times in microseconds since 1970.
@@ -96,6 +97,9 @@ func (m *Machine) Add(x *outcryv1.Mention) (person bool) {
 	switch {
 	case isOfficial(x):
 		m.recent.officials = keep(m.recent.officials, x)
+		if !m.refilling {
+			m.words = keep(m.words, x)
+		}
 	case x.OfficialAuthor:
 		if x.Label == outcryv1.Label_LABEL_RECOVERED && x.RepostOf == "" {
 			m.recent.over = keep(m.recent.over, x)
@@ -148,8 +152,9 @@ func (m *Machine) copy(x *outcryv1.Mention) {
 }
 
 // Step takes the verdict of a step of the grid, after the mentions before it. It must be called at every step while an incident is
-// open, and whenever a verdict is an alarm. It returns a copy of the incident if something worth publishing changed, else nil.
+// open or a mention was added, and whenever a verdict is an alarm. It returns a copy of the incident if something worth publishing changed, else nil.
 func (m *Machine) Step(v detect.Verdict) *outcryv1.Incident {
+	defer func() { m.words = nil }()
 	m.at = v.At.UnixMicro()
 	m.recent.prune(m.at)
 	m.watchCalm(v)
@@ -159,12 +164,13 @@ func (m *Machine) Step(v detect.Verdict) *outcryv1.Incident {
 	if m.incident != nil && !m.endedLately(m.at) {
 		m.incident = nil
 	}
+	acknowledged := m.acknowledge()
 	if !v.Alarm || m.muted || m.explained(v) {
-		return nil
+		return acknowledged
 	}
 	if m.incident != nil && m.incident.State == resolved {
 		if !m.relapsed(v) {
-			return nil
+			return acknowledged
 		}
 		m.reopen(v)
 	} else {
@@ -331,14 +337,36 @@ func (m *Machine) large(v detect.Verdict) bool {
 // findOfficial looks for the first official word, by the time at which it was said, and reports whether it is new: one that is read late can be
 // earlier than one that is known.
 func (m *Machine) findOfficial() (news bool) {
-	i := m.incident
-	for _, x := range m.recent.officials {
-		if x.TimeUs >= i.StartedAtUs-beforeStart && (i.OfficialAtUs == 0 || x.TimeUs < i.OfficialAtUs) {
-			i.OfficialAtUs, i.OfficialText, i.OfficialUrl = x.TimeUs, x.Text, x.Url
-			news = true
+	for _, list := range [][]*outcryv1.Mention{m.recent.officials, m.words} { // what was said long ago is among the words alone
+		for _, x := range list {
+			news = firstWord(m.incident, x) || news
 		}
 	}
 	return news
+}
+
+// firstWord takes an official word if it belongs to an incident and is earlier than the one that is known.
+func firstWord(i *outcryv1.Incident, x *outcryv1.Mention) bool {
+	if !spansWord(i, x) || i.OfficialAtUs != 0 && x.TimeUs >= i.OfficialAtUs {
+		return false
+	}
+	i.OfficialAtUs, i.OfficialText, i.OfficialUrl = x.TimeUs, x.Text, x.Url
+	return true
+}
+
+// spansWord reports whether the time at which something was said belongs to an incident: from half an hour before its start to half an hour after its resolution.
+func spansWord(i *outcryv1.Incident, x *outcryv1.Mention) bool {
+	return x.TimeUs >= i.StartedAtUs-beforeStart && (i.ResolvedAtUs == 0 || x.TimeUs <= i.ResolvedAtUs+afterEnd)
+}
+
+// acknowledge takes what the operator said of an incident that is resolved by now, and returns a copy of it if that is news.
+func (m *Machine) acknowledge() (changed *outcryv1.Incident) {
+	for _, x := range m.words {
+		if m.incident != nil && Acknowledge(m.incident, x, time.UnixMicro(m.at)) {
+			changed = proto.CloneOf(m.incident)
+		}
+	}
+	return changed
 }
 
 // IsOperator reports whether a mention is the operator's own word on an outage, or on its end. What it says is true of the time at which it was said,
@@ -346,6 +374,9 @@ func (m *Machine) findOfficial() (news bool) {
 func IsOperator(x *outcryv1.Mention) bool {
 	return x.OfficialAuthor && (isOfficial(x) || x.Label == outcryv1.Label_LABEL_RECOVERED && x.RepostOf == "")
 }
+
+// Admits reports whether a mention is the operator's own word on an outage.
+func Admits(x *outcryv1.Mention) bool { return x.OfficialAuthor && isOfficial(x) }
 
 // severity grows with people and with how far they exceed what is usual; it does not fall within an incident.
 func (m *Machine) severity() outcryv1.Incident_Severity {

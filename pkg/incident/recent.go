@@ -12,7 +12,9 @@ const (
 	// lookBack is how far before its detection an incident may have begun.
 	lookBack = 60 * minuteMicros
 	// beforeStart is how long before the start an official word still belongs to an incident.
-	beforeStart  = 30 * minuteMicros
+	beforeStart = 30 * minuteMicros
+	// afterEnd is how long after its resolution an official word still belongs to an incident.
+	afterEnd     = 30 * minuteMicros
 	maxRecent    = 4096 // mentions kept; a service talked about more than that an hour is looked back on for less than an hour
 	maxOfficials = 16
 )

@@ -59,6 +59,28 @@ func Attribute(i *outcryv1.Incident, a *outcryv1.Attribution, at time.Time) bool
 	return true
 }
 
+// Acknowledge writes into an incident that is resolved what was said of it officially and is read only now, at an event time, and reports whether that
+// was new: the earliest word counts, by the time at which it was said, from half an hour before the start to half an hour after the resolution. The incident stays
+// resolved.
+func Acknowledge(i *outcryv1.Incident, x *outcryv1.Mention, at time.Time) bool {
+	if i.State != resolved || i.ResolvedAtUs > at.UnixMicro() || !firstWord(i, x) {
+		return false
+	}
+	i.DecidedAtUs = max(i.DecidedAtUs, at.UnixMicro())
+	i.Revision++
+	return true
+}
+
+// Spans returns between which times an incident must have begun and must not have been resolved for a word, said at a time, to belong to it.
+func Spans(said time.Time) (resolvedFrom, begunUntil time.Time) {
+	return time.UnixMicro(said.UnixMicro() - afterEnd), time.UnixMicro(said.UnixMicro() + beforeStart)
+}
+
+// Spans reports whether a word belongs, by the time at which it was said, to the incident that the machine holds.
+func (m *Machine) Spans(x *outcryv1.Mention) bool {
+	return m.incident != nil && spansWord(m.incident, x)
+}
+
 // Holds reports whether the machine has an incident: then Judge and Attribute of the machine must be asked, not those of the package.
 func (m *Machine) Holds(id string) bool { return m.incident != nil && m.incident.Id == id }
 

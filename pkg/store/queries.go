@@ -338,6 +338,25 @@ func (s *Store) LatestIncident(ctx context.Context, id string) (i *outcryv1.Inci
 	return i, err
 }
 
+// ResolvedIncidents returns the latest state of the incidents of a service that began at a time or before and were resolved at another or later, with
+// the texts of their evidence that are still there: those detected last, at most ten. While ClickHouse is away it waits, until ctx ends.
+func (s *Store) ResolvedIncidents(ctx context.Context, service string, resolvedFrom, begunUntil time.Time) (all []*outcryv1.Incident, err error) {
+	err = s.patiently(ctx, "look for resolved incidents", func() (err error) {
+		all, err = s.Incidents(ctx, IncidentFilter{Services: []string{service}, States: []outcryv1.Incident_State{outcryv1.Incident_STATE_RESOLVED},
+			From: resolvedFrom, To: begunUntil.Add(time.Microsecond), Limit: 10})
+		if err != nil {
+			return err
+		}
+		for _, i := range all {
+			if err := s.EvidenceTexts(ctx, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
 // known is the inverse of optional.
 func known(t *time.Time) int64 {
 	if t == nil {

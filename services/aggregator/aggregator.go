@@ -152,6 +152,7 @@ type owner struct {
 	silences  []store.SourceSilence
 	windows   []store.SpikeWindow
 	incidents []store.Incident
+	admitted  []admission
 	known     []*outcryv1.Incident // in the tables already, perhaps not yet on incidents.v1
 	withdraw  []*outcryv1.Retraction
 	dead      []bus.Message
@@ -227,7 +228,7 @@ func (o *owner) take(ctx context.Context, m *bus.Message) error {
 		}
 		o.withdraw = append(o.withdraw, record.Retraction)
 	case *outcryv1.MentionRecord_Progress:
-		o.passed(record.Progress)
+		return o.passed(ctx, record.Progress)
 	}
 	return nil
 }
@@ -257,7 +258,7 @@ func (o *owner) recall(ctx context.Context, m *outcryv1.Mention, offset int64) e
 	return err
 }
 
-func (o *owner) passed(p *outcryv1.Progress) {
+func (o *owner) passed(ctx context.Context, p *outcryv1.Progress) error {
 	// Progress goes to every partition; one of them writes the denominators.
 	if int(p.GetPostsPartition())%o.stage.partitions == o.number {
 		for _, c := range p.GetSources() {
@@ -266,11 +267,12 @@ func (o *owner) passed(p *outcryv1.Progress) {
 	}
 	last := o.state.passed(p)
 	if last == math.MinInt64 || last <= o.state.clock {
-		return
+		return nil
 	}
 	o.state.advance(last, o.decided)
 	o.listened()
 	o.clock.Set(float64((o.state.clock + 1) * stepUS / 1_000_000))
+	return o.acknowledge(ctx)
 }
 
 // listened takes which sources have fallen silent or are heard again. All partitions find the same; one of them says so.
@@ -328,6 +330,9 @@ func (o *owner) decided(d decided) {
 	}
 	if d.changed != nil {
 		o.incidentChanged(d.changed, nil)
+	}
+	for _, x := range d.admitted {
+		o.admitted = append(o.admitted, admission{x, v.At})
 	}
 }
 

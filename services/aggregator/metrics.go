@@ -22,7 +22,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "outcry_aggregator_incident_changes_total",
 			Help: "Changes of incidents, by the state after them."}, []string{"state"}),
 		words: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "outcry_aggregator_words_total",
-			Help: "Verdicts of people and attributions to roots, by fate: taken, known, unknown."}, []string{"kind", "fate"}),
+			Help: "Verdicts of people, attributions to roots, and operators' words on what was closed long ago, by fate: taken, known, unknown."}, []string{"kind", "fate"}),
 		flushes: prometheus.NewCounter(prometheus.CounterOpts{Name: "outcry_aggregator_flushes_total",
 			Help: "Flushes to ClickHouse."}),
 		silent: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "outcry_aggregator_source_silent",

@@ -308,6 +308,8 @@ type decided struct {
 	// estimated says that the observed people are, with window.StandardError.
 	estimated bool
 	changed   *outcryv1.Incident
+	// admitted are operators' words about what the machine does not hold any more, perhaps.
+	admitted []*outcryv1.Mention
 }
 
 // advance decides every step up to and including the last, in order, and hands each decision to emit.
@@ -357,7 +359,7 @@ func (p *partition) decide(step int64, emit func(decided)) {
 	for _, id := range ids {
 		s := p.active[id]
 		s.people.Advance(step)
-		p.take(s, mentions[id])
+		words := p.take(s, mentions[id])
 		people := s.people.Counts()
 		ingested, heard := p.intake.Relative(people[3]), p.sources.heard(s.own.Voices)
 		if p.sources.silent() { // a service that is heard elsewhere misses nothing
@@ -370,15 +372,16 @@ func (p *partition) decide(step int64, emit func(decided)) {
 		if changed != nil {
 			p.showing[id] = s
 		}
-		emit(decided{service: id, verdict: verdict, estimated: s.people.Estimated(), changed: changed})
+		words = slices.DeleteFunc(words, s.incident.Spans)
+		emit(decided{service: id, verdict: verdict, estimated: s.people.Estimated(), changed: changed, admitted: words})
 		if s.people.Empty() && !s.incident.Open() {
 			delete(p.active, id)
 		}
 	}
 }
 
-// take counts the people of the mentions of one step.
-func (p *partition) take(s *service, mentions []*outcryv1.Mention) {
+// take counts the people of the mentions of one step, and returns what operators admit.
+func (p *partition) take(s *service, mentions []*outcryv1.Mention) (words []*outcryv1.Mention) {
 	order(mentions)
 	for _, m := range mentions {
 		s.hearVoice(m.GetSource(), p.clock)
@@ -389,7 +392,11 @@ func (p *partition) take(s *service, mentions []*outcryv1.Mention) {
 		if s.incident.Add(m) {
 			s.people.Add(m.GetAuthor())
 		}
+		if incident.Admits(m) {
+			words = append(words, m)
+		}
 	}
+	return words
 }
 
 // order sorts mentions by time and id, so that it does not matter in which order partitions were read.

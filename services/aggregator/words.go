@@ -2,7 +2,10 @@ package aggregator
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"outcry.dev/pkg/incident"
 	"outcry.dev/pkg/verdict"
@@ -69,4 +72,59 @@ func (o *owner) reword(ctx context.Context, id string, by *outcryv1.Verdict, wha
 	metrics.WithLabelValues(what, "taken").Inc()
 	o.incidentChanged(i, by)
 	return nil
+}
+
+// admission is an operator's word, and when it was decided upon.
+type admission struct {
+	word *outcryv1.Mention
+	at   time.Time
+}
+
+// acknowledge writes operators' words into the incidents of which they were said, where those were resolved so long before the word was read that no
+// machine holds them. Nothing is flushed on the way: the offset is passed already.
+func (o *owner) acknowledge(ctx context.Context) error {
+	for _, a := range o.admitted {
+		i, err := o.resolvedAt(ctx, a)
+		switch {
+		case err != nil:
+			return err
+		case i == nil:
+		case incident.Acknowledge(i, a.word, a.at):
+			o.stage.metrics.words.WithLabelValues("acknowledgement", "taken").Inc()
+			o.incidentChanged(i, nil)
+		case i.GetOfficialAtUs() == a.word.GetTimeUs(): // as reword has it: it may be missing on incidents.v1
+			o.stage.metrics.words.WithLabelValues("acknowledgement", "known").Inc()
+			o.known, o.changed = append(o.known, i), true
+		}
+	}
+	o.admitted = o.admitted[:0]
+	return nil
+}
+
+// resolvedAt returns the latest state of the incident to which a word belongs, as what waits for the flush or the tables have it, or nil: of several the
+// one that began last.
+func (o *owner) resolvedAt(ctx context.Context, a admission) (found *outcryv1.Incident, err error) {
+	resolvedFrom, begunUntil := incident.Spans(time.UnixMicro(a.word.GetTimeUs()))
+	waiting := map[string]*outcryv1.Incident{}
+	for _, i := range o.incidents {
+		if i.GetService() == a.word.GetService() {
+			waiting[i.GetId()] = i.Incident
+		}
+	}
+	all, err := o.stage.deps.Store.ResolvedIncidents(ctx, a.word.GetService(), resolvedFrom, begunUntil)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(i *outcryv1.Incident) bool { return waiting[i.GetId()] != nil })
+	for _, i := range waiting {
+		all = append(all, proto.CloneOf(i))
+	}
+	for _, i := range all {
+		fits := i.GetState() == outcryv1.Incident_STATE_RESOLVED && i.GetResolvedAtUs() <= a.at.UnixMicro() &&
+			i.GetResolvedAtUs() >= resolvedFrom.UnixMicro() && i.GetStartedAtUs() <= begunUntil.UnixMicro()
+		if fits && (found == nil || i.GetStartedAtUs() > found.GetStartedAtUs()) {
+			found = i
+		}
+	}
+	return found, nil
 }

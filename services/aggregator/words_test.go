@@ -3,6 +3,7 @@ package aggregator
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,5 +109,95 @@ func TestVerdicts(t *testing.T) {
 	}
 	if last.GetState() != outcryv1.Incident_STATE_DISMISSED || len(last.GetVerdicts()) != 3 || len(last.GetEvidence()) == 0 {
 		t.Errorf("on incidents.v1 it is %s with %d verdicts and %d posts of evidence", last.GetState().Name(), len(last.GetVerdicts()), len(last.GetEvidence()))
+	}
+}
+
+// What an operator had said of an outage is read when the outage is over: soon afterwards, when the owner before had died, and so long afterwards that another
+// incident has come and gone, and the tables alone know it. It is its official word, once, and nothing is opened again.
+func TestAcknowledgedAfterwards(t *testing.T) {
+	s := newSite(t, startBroker(t), fmt.Sprintf("acknowledged_%d", rand.Uint64()), 1)
+	log := [][]*outcryv1.MentionRecord{nil}
+	write := func(records ...*outcryv1.MentionRecord) {
+		log[0] = append(log[0], records...)
+		s.write([][]*outcryv1.MentionRecord{records}, 1, 0)
+	}
+	advance := func(to int64) *outcryv1.MentionRecord {
+		return &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Progress{Progress: &outcryv1.Progress{PostsPartitions: 1, WatermarkUs: to}}}
+	}
+	outage := func(first uint64, at int64) {
+		for id := range uint64(60) {
+			write(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: outageMention(first+id, at+int64(id)*5*second)}})
+		}
+	}
+	said := func(id uint64, at int64) {
+		m := outageMention(id, at)
+		m.Label, m.OfficialAuthor, m.Text = outcryv1.Label_LABEL_OFFICIAL, true, fmt.Sprint("we are aware, says ", id)
+		write(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: m}})
+	}
+	through := func() { eventually(t, "the stage is through", func() bool { return s.caughtUp(log) }) }
+	restart := func(stop func()) func() {
+		through()
+		stop()
+		return s.stage(DefaultConfig())
+	}
+	write(advance(start - 600*minute))
+	outage(1, start)
+	stop := s.stage(DefaultConfig())
+	write(advance(start + 150*minute)) // resolved, and could be reopened
+	stop = restart(stop)
+	said(501, start+20*minute)
+	write(advance(start + 151*minute))
+	stop = restart(stop)
+	if got := s.rows(fmt.Sprintf("SELECT concat(state, ' ', official_text) FROM incidents_current WHERE official_at = fromUnixTimestamp64Micro(%d, 'UTC')", start+20*minute)); len(got) != 1 || got[0] != "resolved we are aware, says 501" {
+		t.Errorf("soon afterwards the incident is %q", got)
+	}
+	outage(1001, start+400*minute)
+	write(advance(start + 700*minute))
+	outage(2001, start+900*minute)
+	write(advance(start + 905*minute)) // the third is open
+	stop = restart(stop)
+	said(502, start+10*minute)  // of the first, and earlier than what is known
+	said(503, start+30*minute)  // later
+	said(504, start+410*minute) // of the second
+	said(505, start+250*minute) // of none
+	write(advance(start + 907*minute))
+	stop = restart(stop)
+	said(502, start+10*minute) // told again
+	write(advance(start + 908*minute))
+	through()
+	stop()
+
+	got := s.rows(fmt.Sprintf(`SELECT state, ' ', toString(ifNull(intDiv(toUnixTimestamp64Micro(official_at) - %d, 60000000), -1)), ' ', official_text, ' ', toString(reopened), ' ',
+		toString(ifNull(lead_seconds * 1000000 = toUnixTimestamp64Micro(official_at) - toUnixTimestamp64Micro(detected_at), 0)) FROM incidents_current ORDER BY started_at`, start))
+	want := []string{"resolved 10 we are aware, says 502 0 1", "resolved 410 we are aware, says 504 0 1", "confirmed -1  0 0"}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("incidents (-want +got):\n%s", diff)
+	}
+	if got := s.rows("SELECT max(n) FROM (SELECT count() AS n FROM incident_events FINAL GROUP BY incident, revision)"); got[0] != "1" {
+		t.Errorf("a revision was written %s times", got[0])
+	}
+	published := map[string]int64{}
+	r, err := s.bus.Reader(t.Context(), topics.Incidents, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for msgs, err := r.Fetch(t.Context()); len(msgs) > 0 || err != nil; msgs, err = r.Fetch(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range msgs {
+			var i outcryv1.Incident
+			if err := proto.Unmarshal(m.Value, &i); err != nil {
+				t.Fatal(err)
+			}
+			published[i.GetId()] = i.GetOfficialAtUs()
+		}
+	}
+	for _, row := range s.rows("SELECT concat(id, ' ', toString(ifNull(toUnixTimestamp64Micro(official_at), 0))) FROM incidents_current") {
+		id, at, _ := strings.Cut(row, " ")
+		if fmt.Sprint(published[id]) != at {
+			t.Errorf("%s: the official word is at %s in the tables, at %d on incidents.v1", id, at, published[id])
+		}
 	}
 }
