@@ -136,6 +136,10 @@ func (w Writer) annotations(i *outcryv1.Incident) map[string]string {
 			a["acknowledged"] = said
 		case outcryv1.Verdict_KIND_NOTE:
 			a["noted"] = said
+		case outcryv1.Verdict_KIND_DISMISS:
+			if i.GetState() == outcryv1.Incident_STATE_DISMISSED {
+				a["dismissed"] = said
+			}
 		}
 	}
 	if len(i.GetConsequences()) > 0 {
@@ -156,13 +160,21 @@ func (w Writer) annotations(i *outcryv1.Incident) map[string]string {
 
 // summary is one sentence: what was seen, what was expected, since when, how sure.
 func (w Writer) summary(i *outcryv1.Incident) string {
-	since := time.UnixMicro(i.GetStartedAtUs()).UTC().Format("15:04 UTC on 2 January 2006")
-	people := fmt.Sprintf("%d people have reported", i.GetPeople())
+	const minute = "15:04 UTC on 2 January 2006"
+	begun := time.UnixMicro(i.GetStartedAtUs()).UTC()
+	when, people, have := "since "+begun.Format(minute), "people", "have "
 	if i.GetPeople() == 1 {
-		people = "1 person has reported"
+		people, have = "person", "has "
 	}
-	s := fmt.Sprintf("%s: %s trouble since %s, at most %d in a minute where %.2g were expected (%s, %.0f %% sure)", Plain(w.service(i.GetService()).Name, 80),
-		people, since, i.GetPeakPerMinute(), i.GetExpectedPerMinute(), i.GetState().Name(), 100*i.GetConfidence())
+	if over := time.UnixMicro(i.GetResolvedAtUs()).UTC(); i.GetResolvedAtUs() != 0 {
+		until := over.Format(minute)
+		if over.Format(time.DateOnly) == begun.Format(time.DateOnly) {
+			until = over.Format("15:04 UTC")
+		}
+		when, have = "from "+begun.Format(minute)+" to "+until, ""
+	}
+	s := fmt.Sprintf("%s: %d %s %sreported trouble %s, at most %d in a minute where %.2g were expected (%s, %.0f %% sure)", Plain(w.service(i.GetService()).Name, 80),
+		i.GetPeople(), people, have, when, i.GetPeakPerMinute(), i.GetExpectedPerMinute(), i.GetState().Name(), 100*i.GetConfidence())
 	if i.GetTest() {
 		s = "TEST, nothing happened. " + s
 	}

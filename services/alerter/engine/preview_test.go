@@ -35,8 +35,8 @@ func skype() *outcryv1.Incident {
 	}
 }
 
-// told is the alert of an incident.
-func told(t *testing.T, i *outcryv1.Incident) alert.Alert {
+// told is the alert of an incident after its revisions.
+func told(t *testing.T, revisions ...*outcryv1.Incident) alert.Alert {
 	t.Helper()
 	tracker := alert.NewTracker(alert.Writer{PublicURL: "https://outcry.example.org", Runbook: "https://wiki.example.org/{service}",
 		Service: func(string) (alert.Service, bool) {
@@ -45,17 +45,22 @@ func told(t *testing.T, i *outcryv1.Incident) alert.Alert {
 		Links: func(i *outcryv1.Incident) map[string]string {
 			return map[string]string{"acknowledge": "https://act.example.org/a?t=1", "dismiss": "https://act.example.org/a?t=2"}
 		}})
-	out := tracker.Apply(i, time.Date(2010, 12, 22, 16, 14, 45, 0, time.UTC))
-	if len(out) != 1 {
-		t.Fatalf("%d alerts", len(out))
+	var out []alert.Alert
+	for n, i := range revisions {
+		i.Revision += int64(n)
+		if out = tracker.Apply(i, time.Date(2010, 12, 22, 16+7*n, 14, 45, 0, time.UTC)); len(out) != 1 {
+			t.Fatalf("%d alerts", len(out))
+		}
 	}
 	return out[0]
 }
 
 // TestMessages holds what people read against golden files: go test ./services/alerter/engine -update writes them again.
 func TestMessages(t *testing.T) {
-	over := skype()
-	over.State = outcryv1.Incident_STATE_RESOLVED
+	over, dismissed := skype(), skype()
+	over.State, over.ResolvedAtUs = outcryv1.Incident_STATE_RESOLVED, 1293057660e6
+	dismissed.State = outcryv1.Incident_STATE_DISMISSED
+	dismissed.Verdicts = []*outcryv1.Verdict{{Kind: outcryv1.Verdict_KIND_DISMISS, Who: "ann", Text: "people quote a film", AtUs: 1293035000e6}}
 	all := filepath.Join(t.TempDir(), "all.yml")
 	if err := os.WriteFile(all, []byte(allReceivers), 0o600); err != nil {
 		t.Fatal(err)
@@ -63,12 +68,13 @@ func TestMessages(t *testing.T) {
 	normal := engine.Config{Default: engine.Default{SlackURL: "https://hooks.slack.com/services/T/B/s3cr3t", WebhookURL: "https://example.org/s3cr3t"}}
 	suspected := skype()
 	suspected.State, suspected.Severity = outcryv1.Incident_STATE_SUSPECTED, outcryv1.Incident_SEVERITY_MINOR
-	resolved := ended(told(t, skype()))
-	resolved.EndsAt = time.Date(2010, 12, 22, 22, 41, 0, 0, time.UTC)
+	resolved := told(t, skype(), over)
 	test := told(t, skype())
 	test.Labels["test"] = "true"
-	missed := told(t, skype())
-	missed.Annotations[alert.Missed] = "over since 22:41 UTC on 22 December 2010"
+	missed, ok := alert.Late(resolved, resolved.EndsAt)
+	if missed.EndsAt = (time.Time{}); !ok {
+		t.Error("it is no news any more")
+	}
 	for name, c := range map[string]struct {
 		cfg engine.Config
 		a   alert.Alert
@@ -76,6 +82,7 @@ func TestMessages(t *testing.T) {
 		"missed":    {normal, missed},
 		"default":   {normal, told(t, skype())},
 		"resolved":  {normal, resolved},
+		"dismissed": {normal, told(t, skype(), dismissed)},
 		"suspected": {normal, told(t, suspected)},
 		"test":      {normal, test},
 		"receivers": {engine.Config{File: all}, told(t, skype())},
