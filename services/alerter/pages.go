@@ -165,6 +165,7 @@ func (p *pages) start(ctx context.Context, every time.Duration, onTopic func(id 
 		return err
 	}
 	if err := p.to.Start(ctx, p.tracker.All()...); err != nil {
+		p.to = unstarted{} // Start ends what it has begun where it fails
 		return err
 	}
 	ctx, p.stop = context.WithCancel(ctx)

@@ -820,3 +820,28 @@ func TestAChangedConfigurationIsTakenOn(t *testing.T) {
 		t.Errorf("paged %q", got)
 	}
 }
+
+// TestAnEngineThatCannotStartEndsTheAlerter has an alertmanager.yml that is wrong, and a port that another has.
+func TestAnEngineThatCannotStartEndsTheAlerter(t *testing.T) {
+	t.Parallel()
+	wrong := filepath.Join(t.TempDir(), "alertmanager.yml")
+	if err := os.WriteFile(wrong, []byte("route: {receiver: nowhere}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for want, change := range map[string]func(*alerter.Config){
+		"nowhere":        func(c *alerter.Config) { c.AlertmanagerConfig = wrong },
+		"alerter.listen": func(c *alerter.Config) { c.Listen = taken.Addr().String() },
+	} {
+		cfg := alerter.DefaultConfig()
+		change(&cfg)
+		a := alerter.New(cfg, alerter.Deps{Bus: kafka(t), DataDir: t.TempDir(), Out: io.Discard, Metrics: prometheus.NewRegistry(), Log: quiet})
+		if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("it ends with %v, want %s", err, want)
+		}
+	}
+}

@@ -257,6 +257,9 @@ func (a *app) alertsTest(ctx context.Context, cmd *cli.Command) error {
 	if !cfg.Alerter.Pages() && cfg.Alerter.Webhook.URL == "" && len(cfg.Kafka.Brokers) == 0 {
 		return errors.New("nobody is told of anything: set alerter.page.slack_url, alerter.page.webhook_url, alerter.webhook.url or alerter.alertmanager_config")
 	}
+	if _, err := alerter.Alertmanager(cfg.Alerter); err != nil && len(cfg.Kafka.Brokers) == 0 {
+		return err // before anything is published that nobody can tell
+	}
 	log := a.logger(cfg.Log)
 	var e *engines
 	if len(cfg.Kafka.Brokers) > 0 {

@@ -49,6 +49,12 @@ func TestAlertsConfig(t *testing.T) {
 	if bad := (call{args: []string{"alerts", "config"}, environ: []string{"OUTCRY_ALERTER_ALERTMANAGER_CONFIG=" + file}}).run(t); bad.code == 0 || !strings.Contains(bad.stderr, "nobody") {
 		t.Errorf("a receiver that is not there: %+v", bad)
 	}
+	for _, args := range [][]string{{"config", "check"}, {"alerts", "test", "skype"}, {"alerts", "preview", "skype"}} {
+		bad := call{args: args, environ: []string{"OUTCRY_DATA_DIR=" + t.TempDir(), "OUTCRY_ALERTER_ALERTMANAGER_CONFIG=" + file}}.run(t)
+		if bad.code != exitFailure || !strings.Contains(bad.stderr, "alerter.alertmanager_config "+file) {
+			t.Errorf("%v: %+v", args, bad)
+		}
+	}
 }
 
 func TestAlertsThatCannotBeSent(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"outcry.dev/pkg/config"
+	"outcry.dev/services/alerter"
 )
 
 func (a *app) configCommand() *cli.Command {
@@ -25,7 +26,7 @@ Examples:
 				Name:  "check",
 				Usage: "say everything that is wrong with the configuration",
 				Description: `Prints where the configuration comes from and that it is good; or every fault, one a line, with the file and line or the
-variable where it stands, and exits with status 1.
+variable where it stands, and exits with status 1. The file at alerter.alertmanager_config is checked, too.
 
 Example:
   OUTCRY_KAFKA_PARTITIONS=8 outcry config check`,
@@ -33,7 +34,11 @@ Example:
 					if err := wantArgs(cmd, 0, 0, "options"); err != nil {
 						return err
 					}
-					if _, err := a.config(cmd); err != nil {
+					cfg, err := a.config(cmd)
+					if err != nil {
+						return err
+					}
+					if _, err := alerter.Alertmanager(cfg.Alerter); err != nil {
 						return err
 					}
 					file, err := a.configFile(cmd)
