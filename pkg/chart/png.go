@@ -46,6 +46,12 @@ func Missing(c Chart) []string {
 	return missing
 }
 
+// FontFault says why the fonts of this machine cannot be read; nil where they can.
+func FontFault() error {
+	_, err := ofThisMachine.machine()
+	return err
+}
+
 func drawPNG(c Chart, o Options, l *letters) ([]byte, error) {
 	c, missing := legible(c, l)
 	if len(missing) > 0 {

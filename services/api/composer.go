@@ -96,7 +96,7 @@ func (c *composed) query() string {
 // code is one way to put a chart into an article.
 type code struct{ ID, Name, What, Code string }
 
-func (a *API) codes(r *http.Request, path, query, title, about string, width int) []code {
+func (a *API) codes(r *http.Request, path, query, title, when, about string, width int) []code {
 	if query != "" {
 		query = "?" + query
 	}
@@ -105,7 +105,7 @@ func (a *API) codes(r *http.Request, path, query, title, about string, width int
 	return []code{
 		{"script", "Script", "One line; the frame takes the height that it needs.", fmt.Sprintf(`<script src="%s/embed.js" data-chart="%s" data-width="%d" data-title="%s" async></script>`, escaped(origin), escaped(address), width, escaped(title))},
 		{"frame", "Frame", "Without a script; the height is fixed.", frameCode(address, title, width, 520)},
-		{"picture", "Picture", "For newsletters and old systems.", fmt.Sprintf(`<a href="%s"><img src="%s" alt="%s" width="%d" style="max-width:100%%;height:auto"></a>`, escaped(origin+about), escaped(image), escaped(title), width)},
+		{"picture", "Picture", "For newsletters and old systems.", fmt.Sprintf(`<a href="%s"><img src="%s" alt="%s" width="%d" style="max-width:100%%;height:auto"></a>`, escaped(origin+about), escaped(image), escaped(title+when), width)},
 	}
 }
 
@@ -121,8 +121,9 @@ func (a *API) composer(w http.ResponseWriter, r *http.Request) error {
 		title = t
 	}
 	path, query, frozen := "/embed/services/"+url.PathEscape(c.Service.ID), c.query(), ""
-	about := "/services/" + url.PathEscape(c.Service.ID)
+	about, when := "/services/"+url.PathEscape(c.Service.ID), ""
 	if !c.Follows {
+		when = ", " + stamp(c.asked.from) + " to " + stamp(c.asked.to)
 		about += "?from=" + c.asked.from.Format(time.RFC3339) + "&to=" + c.asked.to.Format(time.RFC3339)
 	}
 	if id := form.Get("frozen"); id != "" {
@@ -147,7 +148,7 @@ func (a *API) composer(w http.ResponseWriter, r *http.Request) error {
 		"Service": c.Service, "From": c.asked.from, "To": c.asked.to, "Step": form.Get("step"), "Follows": c.Follows, "Theme": form.Get("theme"), "Lang": form.Get("lang"),
 		"Title": form.Get("title"), "Notes": notes, "MostNotes": maxNotes, "Height": form.Get("height"), "Width": form.Get("width"),
 		"Preview": preview, "Query": query, "Languages": chart.Languages(), "Frozen": frozen, "Origin": a.origin(r), "NeedsKey": !callerOf(r).may(scopeAct),
-		"Codes": a.codes(r, path, query, title, about, c.width),
+		"Codes": a.codes(r, path, query, title, when, about, c.width),
 	})
 }
 

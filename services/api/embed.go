@@ -252,7 +252,7 @@ func (a *API) draw(kind string, page *embedPage, l look, cache string, fresh tim
 		}
 		for _, script := range chart.Missing(page.Chart) {
 			if _, said := a.fontless.LoadOrStore(script, true); !said {
-				a.deps.Log.Warn("no font of this machine has the letters of a chart, so its PNG names their script instead", "script", script)
+				a.deps.Log.Warn("no font of this machine has the letters of a chart, so its PNG names their script instead", "script", script, "error", chart.FontFault())
 			}
 		}
 		k.media, k.body = "image/png", body

@@ -79,7 +79,7 @@ func TestEmbeds(t *testing.T) {
 	}
 
 	composer := get(t, "/services/skype/embed?"+shown)
-	for _, want := range []string{"/embed.js&#34; data-chart=", "&lt;iframe src=", "&lt;img src=", `<iframe class="preview" src="/embed/services/skype?`} {
+	for _, want := range []string{"/embed.js&#34; data-chart=", "&lt;iframe src=", "&lt;img src=", "alt=&#34;Skype: complaints in public posts, 22 December 2010, 15:00 UTC to 22 December 2010, 21:00 UTC&#34;", `<option value="fr">français</option>`, `<iframe class="preview" src="/embed/services/skype?`} {
 		if !strings.Contains(composer.body, want) {
 			t.Errorf("the composer lacks %q", want)
 		}

@@ -60,6 +60,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"states":     func() []string { return []string{"ok", "suspected", "outage", "recovering", "unknown"} },
 	"themes":     func() []string { return []string{"auto", "light", "dark"} },
 	"words":      func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+	"ownName":    ownName,
 	"visitor":    func() *visitor { return nil }, // of each request: see pageSet
 	"styleSheet": func() string { return "/assets/style.css?" + styleVersion },
 }).ParseFS(templateFiles, "templates/*.html"))

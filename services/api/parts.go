@@ -76,3 +76,6 @@ func languageName(tag string) string {
 	}
 	return tag
 }
+
+// ownName is a BCP 47 language in its own words.
+func ownName(tag string) string { return display.Self.Name(language.MustParse(tag)) }
