@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,12 +43,13 @@ type Topic struct {
 	Compacted bool
 	// Retention is how long a record may be kept; 0 leaves it to the brokers, or to compaction alone.
 	Retention time.Duration
+	// CompactedWithin is how long a compacted topic may hold a value after the next one of its key; 0 is twelve hours.
+	CompactedWithin time.Duration
 }
 
 const (
 	// segments is how many make up what a topic retains: the smallest part that goes at once.
-	segments = 12
-	// compactedWithin is how long a compacted topic may hold a value after the next one of its key.
+	segments        = 12
 	compactedWithin = 12 * time.Hour
 )
 
@@ -98,15 +100,16 @@ func (b *Bus) EnsureTopics(ctx context.Context, topics ...Topic) error {
 		set := func(name string, d time.Duration) {
 			c.ConfigEntries = append(c.ConfigEntries, kafka.ConfigEntry{ConfigName: name, ConfigValue: fmt.Sprint(d.Milliseconds())})
 		}
+		within := cmp.Or(t.CompactedWithin, compactedWithin)
 		// Brokers delete and compact segments that are closed, and close them after a week unless they are told otherwise.
 		if t.Retention > 0 {
 			set("retention.ms", t.Retention-t.Retention/segments)
-			set("segment.ms", min(t.Retention/segments, compactedWithin/2))
+			set("segment.ms", min(t.Retention/segments, within/2))
 		}
 		if t.Compacted {
-			set("max.compaction.lag.ms", compactedWithin)
+			set("max.compaction.lag.ms", within)
 			if t.Retention == 0 {
-				set("segment.ms", compactedWithin/2)
+				set("segment.ms", within/2)
 			}
 		}
 		req.Topics = append(req.Topics, c)

@@ -157,6 +157,49 @@ func TestFetchIsBoundedOnceUnpacked(t *testing.T) {
 	}
 }
 
+// Retention overtakes a reader between two fetches: it goes on with what is left.
+func TestOvertakenByRetention(t *testing.T) {
+	k := start(t)
+	if err := k.EnsureTopics(t.Context(), bus.Topic{Name: "a", Partitions: 1, Retention: 2 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := k.Producer(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var r *bus.Claim
+	for first := int64(0); first == 0; time.Sleep(200 * time.Millisecond) {
+		if err := p.Write(ctx, bus.Message{Value: []byte("x")}); err != nil {
+			t.Fatal(err)
+		}
+		if r == nil {
+			if r, err = k.Reader(ctx, "a", 0, 0); err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+		}
+		offsets, err := k.Offsets(ctx, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = offsets[0].First
+	}
+	for {
+		msgs, err := r.Fetch(ctx)
+		if err != nil {
+			t.Fatalf("at offset %d: %v", r.Offset(), err)
+		}
+		if len(msgs) > 0 {
+			if msgs[0].Offset == 0 {
+				t.Error("the first record is still there")
+			}
+			return
+		}
+	}
+}
+
 func TestAFailingHandlerEndsConsume(t *testing.T) {
 	k := start(t)
 	if err := k.EnsureTopics(t.Context(), bus.Topic{Name: "a", Partitions: 2}); err != nil {

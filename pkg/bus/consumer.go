@@ -223,6 +223,7 @@ func (c *Claim) fetch(ctx context.Context) ([]Message, error) {
 			case errors.Is(err, io.EOF) && closeErr == nil, errors.Is(err, kafka.RequestTimedOut):
 				return nil, nil
 			case errors.Is(err, kafka.OffsetOutOfRange):
+				c.close() // after such an answer nothing more can be read from the connection
 				return nil, c.seek(ctx, -1)
 			}
 			return nil, err
