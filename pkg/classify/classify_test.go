@@ -189,6 +189,33 @@ func TestSymptoms(t *testing.T) {
 	}
 }
 
+// TestUnsaid demands that "it is not down" is no report that it is, nor what would be if it were, what was once, what others claim, or small talk.
+func TestUnsaid(t *testing.T) {
+	var right, all float64
+	for _, p := range writtenPosts(t, "testdata/unsaid.jsonl") {
+		found := false
+		for _, m := range classifier().Classify(&classify.Input{Text: p.Text}, nil) {
+			if m.Service != p.Service {
+				continue
+			}
+			found = true
+			if outage := m.Label == outcryv1.Label_LABEL_OUTAGE; outage == (p.Label == "outage") {
+				right++
+			} else {
+				t.Logf("%s (%.2f), want %s: %s", m.Label.Name(), m.Score, p.Label, p.Text)
+			}
+		}
+		if !found {
+			t.Logf("%s is not found: %s", p.Service, p.Text)
+		}
+		all++
+	}
+	t.Logf("%.0f of %.0f right", right, all)
+	if all < 100 || right < 0.8*all {
+		t.Errorf("%.0f of %.0f right, want 0.8 of 100 or more", right, all)
+	}
+}
+
 // TestTrainedAndTestedApart keeps the posts for testing out of those for training.
 func TestTrainedAndTestedApart(t *testing.T) {
 	trained := map[uint64]string{}
@@ -202,7 +229,7 @@ func TestTrainedAndTestedApart(t *testing.T) {
 		t.Errorf("%d posts to train on", len(trained))
 	}
 	files, _ = filepath.Glob("testdata/posts/*.jsonl")
-	for _, name := range append(files, "testdata/symptoms.jsonl") {
+	for _, name := range append(files, "testdata/symptoms.jsonl", "testdata/unsaid.jsonl") {
 		for _, p := range writtenPosts(t, name) {
 			if copied, ok := trained[classify.Fingerprint(p.Text)]; ok {
 				t.Errorf("%s: %q is trained on as %q", name, p.Text, copied)

@@ -14,7 +14,7 @@ const fingerprintRunes = 600
 // copyRunes is how many letters and digits a text must have to be a copy of an equal one: many people write "skype is down".
 const copyRunes = 32
 
-// CopyFingerprint is equal for near-identical texts: beyond what Fingerprint leaves out, it leaves out pictographs, digits, hashtags
+// CopyFingerprint is equal for near-identical texts: beyond what Fingerprint leaves out, it leaves out pictographs, hashtags
 // and the repetition of a letter ("sooo"), by which copies are made to look different. It is 0 for a text so short that people write it
 // without having read it from each other. It does not allocate.
 func CopyFingerprint(text string) uint64 {
@@ -56,7 +56,7 @@ func fingerprint(text string, bare bool) (h uint64, runes int) {
 			continue
 		}
 		if bare {
-			if !unicode.IsLetter(r) && !unicode.IsMark(r) || r == last {
+			if nlp.Pictograph(r) || r == last && !unicode.IsDigit(r) {
 				continue
 			}
 			last = r
