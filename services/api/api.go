@@ -21,6 +21,7 @@ import (
 const (
 	questionTimeout = 10 * time.Second // for all that one request asks of ClickHouse
 	goodbyeTime     = 5 * time.Second  // for requests under way when the process ends
+	warmTime        = 5 * time.Second  // for reading days before anybody may ask
 	maxStatements   = 4                // of analysts at once
 )
 
@@ -91,6 +92,10 @@ func (a *API) Run(ctx context.Context) error {
 		return a.fault
 	}
 	a.address = listener.Addr().String()
+	// Whoever asks first finds the last days in memory. Where ClickHouse is slow or away, nobody waits long for that.
+	warming, cancelWarming := context.WithTimeout(ctx, warmTime)
+	preloaded := a.days.preload(warming) == nil
+	cancelWarming()
 	close(a.started)
 	server := &http.Server{
 		Handler:           a.Handler(),
@@ -106,7 +111,7 @@ func (a *API) Run(ctx context.Context) error {
 	go func() {
 		defer close(watching)
 		var closing sync.WaitGroup
-		closing.Go(func() { a.days.close(ctx, a.deps.Log) })
+		closing.Go(func() { a.days.close(ctx, a.deps.Log, preloaded) })
 		a.watch(ctx)
 		closing.Wait()
 	}()

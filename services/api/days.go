@@ -32,11 +32,12 @@ type days struct {
 
 	readers sync.WaitGroup // goroutines that read, or look
 
-	mu           sync.Mutex
-	closed, open lane // days that may have been worked out, and those that were not
-	kept         map[store.DayOf]*keptDay
-	order        *lru.List // of store.DayOf, the one used last in front
-	bytes        int
+	mu sync.Mutex
+	// Days that may have been worked out, those that were not, and what was ingested.
+	closed, open, ingested lane
+	kept                   map[store.DayOf]*keptDay
+	order                  *lru.List // of store.DayOf, the one used last in front
+	bytes                  int
 	// changed are the parts that came since the preload under way began; nil while none is.
 	changed []store.Part
 }
@@ -87,6 +88,7 @@ type waitingDay struct {
 func newDays(s *store.Store, limit int, from *prometheus.CounterVec) *days {
 	d := &days{store: s, limit: limit, from: from, kept: map[store.DayOf]*keptDay{}, order: lru.New()}
 	d.closed, d.open = lane{together: maxTogether, read: d.readClosed}, lane{together: maxOpenTogether, read: d.readOpen}
+	d.ingested = lane{together: maxTogether, read: d.readIngested}
 	return d
 }
 
@@ -144,8 +146,10 @@ func (d *days) get(ctx context.Context, of store.DayOf) (*keptDay, error) {
 		d.from.WithLabelValues(fromMemory).Inc()
 	} else {
 		to := &d.closed
-		// What is not over was not worked out, which needs no asking.
-		if of.Service != "" && time.Since(of.Start()) < day+settled {
+		switch {
+		case of.Service == "":
+			to = &d.ingested
+		case time.Since(of.Start()) < day+settled: // what is not over was not worked out, which needs no asking
 			to = &d.open
 		}
 		if len(to.waiting) >= maxWaitingDays {
@@ -200,21 +204,13 @@ func (d *days) work(of *lane) {
 
 // readClosed reads days as they were worked out, and has the others read as open ones.
 func (d *days) readClosed(ctx context.Context, some []waitingDay) {
-	var of []store.DayOf
-	var services, done, open []waitingDay
-	for _, w := range some {
-		if w.Service != "" {
-			of, services = append(of, w.DayOf), append(services, w)
-			continue
-		}
-		var counts []int
-		if counts, w.k.err = d.store.IngestedByMinute(ctx, w.Start(), w.Start().Add(day)); w.k.err == nil {
-			w.k.packed = packCounts(counts)
-		}
-		done = append(done, w)
+	of := make([]store.DayOf, len(some))
+	for i, w := range some {
+		of[i] = w.DayOf
 	}
 	packed, err := d.store.Days(ctx, of...)
-	for i, w := range services {
+	var done, open []waitingDay
+	for i, w := range some {
 		switch {
 		case err != nil:
 			w.k.err = err
@@ -240,6 +236,28 @@ func (d *days) readClosed(ctx context.Context, some []waitingDay) {
 	}
 	if len(open) > 0 {
 		d.queue(&d.open, open...)
+	}
+}
+
+// readIngested reads how much was ingested, of days that are near each other in one question.
+func (d *days) readIngested(ctx context.Context, some []waitingDay) {
+	slices.SortFunc(some, func(a, b waitingDay) int { return int(a.Day - b.Day) })
+	for len(some) > 0 {
+		n := 1
+		for n < len(some) && some[n].Day-some[0].Day < preloadDays {
+			n++
+		}
+		first, last := some[0], some[n-1]
+		counts, err := d.store.IngestedByMinute(ctx, first.Start(), last.Start().Add(day))
+		d.mu.Lock()
+		for _, w := range some[:n] {
+			if w.k.err = err; err == nil {
+				w.k.packed = packCounts(counts[(w.Day-first.Day)*store.DayMinutes:][:store.DayMinutes])
+			}
+			d.keep(w.DayOf, w.k)
+		}
+		d.mu.Unlock()
+		some = some[n:]
 	}
 }
 
@@ -305,9 +323,10 @@ func (d *days) preload(ctx context.Context) error {
 	}
 	found := map[store.DayOf]version{}
 	bytes := 0
-	err := d.store.AllDays(ctx, time.Now().Add(-preloadDays*day), func(of store.DayOf, number uint64, minutes []byte) {
+	since := time.Now().UTC().Truncate(day).Add(-preloadDays * day)
+	err := d.store.AllDays(ctx, since, func(of store.DayOf, number uint64, minutes []byte) {
 		v, before := found[of]
-		if before && v.number > number || bytes > d.limit {
+		if before && v.number > number || !before && bytes > d.limit { // what is known may have been written into
 			return
 		}
 		bytes += len(minutes) - len(v.packed)
@@ -315,6 +334,13 @@ func (d *days) preload(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	counts, err := d.store.IngestedByMinute(ctx, since, since.Add(preloadDays*day))
+	if err != nil {
+		return err
+	}
+	for n := range int64(preloadDays) {
+		found[store.DayOf{Day: since.Unix()/86400 + n}] = version{packed: packCounts(counts[n*store.DayMinutes:][:store.DayMinutes])}
 	}
 	last := slices.SortedFunc(maps.Keys(found), func(a, b store.DayOf) int { return int(b.Day - a.Day) })
 	d.mu.Lock()
@@ -335,11 +361,16 @@ func (d *days) preload(ctx context.Context) error {
 	return nil
 }
 
-// close works out days that are over and quiet, until ctx ends. It rests as long as it works, so that others get through.
-func (d *days) close(ctx context.Context, log *slog.Logger) {
+// close works out days that are over and quiet, until ctx ends, and reads the last ones then, unless that was just done. It rests as long as it works, so
+// that others get through.
+func (d *days) close(ctx context.Context, log *slog.Logger, preloaded bool) {
 	for {
-		all := 0
-		n, err := 1, d.preload(ctx)
+		all, n := 0, 1
+		var err error
+		if !preloaded {
+			err = d.preload(ctx)
+		}
+		preloaded = err == nil
 		for n > 0 && err == nil {
 			start := time.Now()
 			if n, err = d.store.CloseDays(ctx, settled); n > 0 {
@@ -353,6 +384,7 @@ func (d *days) close(ctx context.Context, log *slog.Logger) {
 			log.Debug("cannot work out days", "error", err) // they are read from the tables meanwhile
 		}
 		if all > 0 && err == nil {
+			preloaded = false
 			continue
 		}
 		if !rest(ctx, closeEvery) {
