@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -163,6 +164,38 @@ func (s *Store) withdrawAccounts(ctx context.Context, accounts []*outcryv1.Retra
 		}
 	}
 	return nil
+}
+
+// ClosedIncidentsOf returns the ids, in order, of the incidents that are over and have posts among their evidence that retractions withdraw, of the services whose
+// mentions are in one partition of mentions.v1. While ClickHouse is away it waits, until ctx ends.
+func (s *Store) ClosedIncidentsOf(ctx context.Context, partition int, retractions []*outcryv1.Retraction) (ids []string, err error) {
+	for chunk := range slices.Chunk(retractions, 1000) {
+		sources, posts, authors := []string{""}, []string{""}, []uint64{0} // never empty: an empty list is no SQL
+		for _, r := range chunk {
+			if r.GetAuthor() != 0 {
+				authors = append(authors, r.GetAuthor())
+				continue
+			}
+			sources, posts = append(sources, r.GetSource()), append(posts, r.GetPostId())
+		}
+		// Posts of the account from after the withdrawal may be among them: what is told again of such an incident is what it shows anyway.
+		var found []string
+		err := s.query(ctx, "look for closed incidents that show what is withdrawn", func() { found = nil }, func(rows driver.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			found = append(found, id)
+			return err
+		}, `WITH (SELECT groupUniqArray(id) FROM mentions WHERE mentions_partition = ? AND
+				(post_id IN (?) AND has(arrayZip(?, ?), (toString(source), post_id)) OR author IN (?))) AS withdrawn
+			SELECT id FROM incidents FINAL WHERE state IN ('resolved', 'dismissed') AND hasAny(evidence, withdrawn) ORDER BY id`,
+			uint16(partition), posts, sources, posts, authors)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, found...)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }
 
 // HeldPosts returns the ids of at most so many posts of a network whose text or address is stored: those after an id, in the order of ids.

@@ -153,7 +153,7 @@ type owner struct {
 	windows   []store.SpikeWindow
 	incidents []store.Incident
 	admitted  []admission
-	known     []*outcryv1.Incident // in the tables already, perhaps not yet on incidents.v1
+	known     []*outcryv1.Incident // in the tables already, perhaps not yet, or with texts that are withdrawn, on incidents.v1
 	withdraw  []*outcryv1.Retraction
 	dead      []bus.Message
 
@@ -368,6 +368,9 @@ func (o *owner) flush(ctx context.Context) error {
 	if err := st.Withdraw(ctx, o.withdraw); err != nil {
 		return err
 	}
+	if err := o.forget(ctx); err != nil {
+		return err
+	}
 	if err := st.InsertSourceMinutes(ctx, o.sources); err != nil {
 		return err
 	}
@@ -396,6 +399,25 @@ func (o *owner) flush(ctx context.Context) error {
 	o.silences, o.known = o.silences[:0], o.known[:0]
 	o.withdraw, o.dead = o.withdraw[:0], o.dead[:0]
 	o.changed, o.flushed, o.last = false, o.next, time.Now()
+	return nil
+}
+
+// forget tells incidents that are over, and which no machine holds, once more without the texts that were withdrawn, so that the records with them can be
+// compacted away. The tables hold no texts of incidents.
+func (o *owner) forget(ctx context.Context) error {
+	ids, err := o.stage.deps.Store.ClosedIncidentsOf(ctx, o.number, o.withdraw)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		i, err := o.stage.deps.Store.LatestIncident(ctx, id)
+		if err != nil {
+			return err
+		}
+		if i != nil {
+			o.known = append(o.known, i)
+		}
+	}
 	return nil
 }
 

@@ -17,7 +17,7 @@
 //   - The windows remember ids for two hours. The tables remember what was heard at first of a post that is edited later than that; a
 //     repeated delivery later than that is too late for any decision, and its row loses to the first.
 //   - What is withdrawn loses its text wherever it is: in rows, in what waits for its step, and in incidents that are open or could be
-//     reopened. Withdrawals that come before their posts are part of the state.
+//     reopened; those that are over for good are told once more without it. Withdrawals that come before their posts are part of the state.
 //   - What people say of incidents (pkg/verdict), and what was found to have caused them, are records of the same log. One of the aggregators
 //     reads incidents.v1 to find causes, and keeps nothing of its own.
 package aggregator

@@ -9,6 +9,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"outcry.dev/pkg/topics"
 	"outcry.dev/pkg/verdict"
@@ -109,6 +110,58 @@ func TestVerdicts(t *testing.T) {
 	}
 	if last.GetState() != outcryv1.Incident_STATE_DISMISSED || len(last.GetVerdicts()) != 3 || len(last.GetEvidence()) == 0 {
 		t.Errorf("on incidents.v1 it is %s with %d verdicts and %d posts of evidence", last.GetState().Name(), len(last.GetVerdicts()), len(last.GetEvidence()))
+	}
+}
+
+// What is withdrawn when an incident is long over, and the tables alone know it, is withdrawn from incidents.v1 too: the incident is told once more, as the
+// same revision, with the rest of its evidence.
+func TestWithdrawnAfterwards(t *testing.T) {
+	s := newSite(t, startBroker(t), fmt.Sprintf("withdrawn_%d", rand.Uint64()), 1)
+	log := [][]*outcryv1.MentionRecord{nil}
+	write := func(records ...*outcryv1.MentionRecord) {
+		log[0] = append(log[0], records...)
+		s.write([][]*outcryv1.MentionRecord{records}, 1, 0)
+	}
+	advance := func(to int64) *outcryv1.MentionRecord {
+		return &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Progress{Progress: &outcryv1.Progress{PostsPartitions: 1, WatermarkUs: to}}}
+	}
+	outage := func(first uint64, at int64) {
+		for id := range uint64(60) {
+			write(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: outageMention(first+id, at+int64(id)*5*second)}})
+		}
+	}
+	withdraw := func(r *outcryv1.Retraction) {
+		write(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Retraction{Retraction: r}})
+	}
+	through := func() { eventually(t, "the stage is through", func() bool { return s.caughtUp(log) }) }
+	write(advance(start - 600*minute))
+	outage(1, start)
+	write(advance(start + 600*minute))
+	outage(1001, start+700*minute)
+	write(advance(start + 1300*minute))
+	stop := s.stage(DefaultConfig())
+	through()
+	first := s.rows("SELECT id FROM incidents_current ORDER BY started_at")[0]
+	before := s.told()[first]
+	if before.GetState() != outcryv1.Incident_STATE_RESOLVED || len(before.GetEvidence()) < 3 {
+		t.Fatalf("the first incident is %v with %d posts of evidence", before.GetState(), len(before.GetEvidence()))
+	}
+	stop()
+	stop = s.stage(DefaultConfig()) // another owner
+	post, account := before.GetEvidence()[0], before.GetEvidence()[1]
+	withdraw(&outcryv1.Retraction{Source: post.GetSource(), PostId: post.GetPostId(), Revision: 1 << 60, TimeUs: start + 1300*minute})
+	withdraw(&outcryv1.Retraction{Source: account.GetSource(), Author: account.GetMentionId(), TimeUs: start + 1300*minute})
+	withdraw(&outcryv1.Retraction{Source: "elsewhere", PostId: before.GetEvidence()[2].GetPostId(), Revision: 1 << 60, TimeUs: start + 1300*minute})
+	write(advance(start + 1301*minute))
+	through()
+	stop()
+	after := s.told()[first]
+	if after.GetRevision() != before.GetRevision() {
+		t.Errorf("revision %d, and %d before: what is told again must not look like news", after.GetRevision(), before.GetRevision())
+	}
+	before.Evidence = before.Evidence[2:]
+	if diff := gocmp.Diff(before, after, protocmp.Transform()); diff != "" {
+		t.Errorf("what incidents.v1 says (-want +got):\n%s", diff)
 	}
 }
 
