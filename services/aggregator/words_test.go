@@ -25,46 +25,65 @@ func verdictOn(t *testing.T, incident string, kind outcryv1.Verdict_Kind, who, t
 	return v
 }
 
+// tale is a log of one partition that is written while stages read it.
+type tale struct {
+	*site
+	log [][]*outcryv1.MentionRecord
+}
+
+func newTale(t *testing.T, name string) *tale {
+	return &tale{newSite(t, startBroker(t), fmt.Sprintf("%s_%d", name, rand.Uint64()), 1), [][]*outcryv1.MentionRecord{nil}}
+}
+
+func (s *tale) tell(records ...*outcryv1.MentionRecord) {
+	s.log[0] = append(s.log[0], records...)
+	s.write([][]*outcryv1.MentionRecord{records}, 1, 0)
+}
+
+func (s *tale) advance(to int64) {
+	s.tell(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Progress{Progress: &outcryv1.Progress{PostsPartitions: 1, WatermarkUs: to}}})
+}
+
+// outage has sixty people complain within five minutes.
+func (s *tale) outage(first uint64, at int64) {
+	for id := range uint64(60) {
+		s.tell(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: outageMention(first+id, at+int64(id)*5*second)}})
+	}
+}
+
+// through waits until all of it is worked through.
+func (s *tale) through() {
+	s.t.Helper()
+	eventually(s.t, "the stage is through", func() bool { return s.caughtUp(s.log) })
+}
+
 // What people say of an incident counts once, however often it is delivered and whoever owns the partition then: of one that is open, and
 // of one that was closed long ago, which only the tables know.
 func TestVerdicts(t *testing.T) {
-	s := newSite(t, startBroker(t), fmt.Sprintf("verdicts_%d", rand.Uint64()), 1)
-	log := [][]*outcryv1.MentionRecord{nil}
-	write := func(records ...*outcryv1.MentionRecord) {
-		log[0] = append(log[0], records...)
-		s.write([][]*outcryv1.MentionRecord{records}, 1, 0)
-	}
-	advance := func(to int64) *outcryv1.MentionRecord {
-		return &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Progress{Progress: &outcryv1.Progress{PostsPartitions: 1, WatermarkUs: to}}}
-	}
-	through := func() { eventually(t, "the stage is through", func() bool { return s.caughtUp(log) }) }
-	write(advance(start - 600*minute))
-	for id := range uint64(60) {
-		write(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: outageMention(id+1, start+int64(id)*5*second)}})
-	}
-	write(advance(start + 5*minute))
+	s := newTale(t, "verdicts")
+	s.advance(start - 600*minute)
+	s.outage(1, start)
+	s.advance(start + 5*minute)
 	stop := s.stage(DefaultConfig())
-	through()
+	s.through()
 	id := s.rows("SELECT id FROM incidents_current")[0]
 
 	say := func(v *outcryv1.Verdict) {
 		if err := verdict.Send(t.Context(), s.bus, v, v); err != nil { // a writer that does not know whether it arrived
 			t.Fatal(err)
 		}
-		log[0] = append(log[0], nil, nil)
-		through()
+		s.log[0] = append(s.log[0], nil, nil)
+		s.through()
 	}
 	say(verdictOn(t, id, outcryv1.Verdict_KIND_NOTE, "ana", "looks real"))
 	say(verdictOn(t, "nobody-20101222T1600", outcryv1.Verdict_KIND_DISMISS, "ana", ""))
 	stop()
 	stop = s.stage(DefaultConfig()) // another owner
 	say(verdictOn(t, id, outcryv1.Verdict_KIND_NOTE, "ana", "looks real"))
-	write(advance(start + 600*minute))
-	for id := range uint64(60) { // another incident, after which the tables alone know the first
-		write(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: outageMention(id+1001, start+700*minute+int64(id)*5*second)}})
-	}
-	write(advance(start + 1300*minute))
-	through()
+	s.advance(start + 600*minute)
+	s.outage(1001, start+700*minute) // after which the tables alone know the first
+	s.advance(start + 1300*minute)
+	s.through()
 	say(verdictOn(t, id, outcryv1.Verdict_KIND_DISMISS, "bo", "a test of their own"))
 	stop()
 	stop = s.stage(DefaultConfig())
@@ -116,31 +135,17 @@ func TestVerdicts(t *testing.T) {
 // What is withdrawn when an incident is long over, and the tables alone know it, is withdrawn from incidents.v1 too: the incident is told once more, as the
 // same revision, with the rest of its evidence.
 func TestWithdrawnAfterwards(t *testing.T) {
-	s := newSite(t, startBroker(t), fmt.Sprintf("withdrawn_%d", rand.Uint64()), 1)
-	log := [][]*outcryv1.MentionRecord{nil}
-	write := func(records ...*outcryv1.MentionRecord) {
-		log[0] = append(log[0], records...)
-		s.write([][]*outcryv1.MentionRecord{records}, 1, 0)
-	}
-	advance := func(to int64) *outcryv1.MentionRecord {
-		return &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Progress{Progress: &outcryv1.Progress{PostsPartitions: 1, WatermarkUs: to}}}
-	}
-	outage := func(first uint64, at int64) {
-		for id := range uint64(60) {
-			write(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: outageMention(first+id, at+int64(id)*5*second)}})
-		}
-	}
+	s := newTale(t, "withdrawn")
 	withdraw := func(r *outcryv1.Retraction) {
-		write(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Retraction{Retraction: r}})
+		s.tell(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Retraction{Retraction: r}})
 	}
-	through := func() { eventually(t, "the stage is through", func() bool { return s.caughtUp(log) }) }
-	write(advance(start - 600*minute))
-	outage(1, start)
-	write(advance(start + 600*minute))
-	outage(1001, start+700*minute)
-	write(advance(start + 1300*minute))
+	s.advance(start - 600*minute)
+	s.outage(1, start)
+	s.advance(start + 600*minute)
+	s.outage(1001, start+700*minute)
+	s.advance(start + 1300*minute)
 	stop := s.stage(DefaultConfig())
-	through()
+	s.through()
 	first := s.rows("SELECT id FROM incidents_current ORDER BY started_at")[0]
 	before := s.told()[first]
 	if before.GetState() != outcryv1.Incident_STATE_RESOLVED || len(before.GetEvidence()) < 3 {
@@ -152,8 +157,8 @@ func TestWithdrawnAfterwards(t *testing.T) {
 	withdraw(&outcryv1.Retraction{Source: post.GetSource(), PostId: post.GetPostId(), Revision: 1 << 60, TimeUs: start + 1300*minute})
 	withdraw(&outcryv1.Retraction{Source: account.GetSource(), Author: account.GetMentionId(), TimeUs: start + 1300*minute})
 	withdraw(&outcryv1.Retraction{Source: "elsewhere", PostId: before.GetEvidence()[2].GetPostId(), Revision: 1 << 60, TimeUs: start + 1300*minute})
-	write(advance(start + 1301*minute))
-	through()
+	s.advance(start + 1301*minute)
+	s.through()
 	stop()
 	after := s.told()[first]
 	if after.GetRevision() != before.GetRevision() {
@@ -168,56 +173,42 @@ func TestWithdrawnAfterwards(t *testing.T) {
 // What an operator had said of an outage is read when the outage is over: soon afterwards, when the owner before had died, and so long afterwards that another
 // incident has come and gone, and the tables alone know it. It is its official word, once, and nothing is opened again.
 func TestAcknowledgedAfterwards(t *testing.T) {
-	s := newSite(t, startBroker(t), fmt.Sprintf("acknowledged_%d", rand.Uint64()), 1)
-	log := [][]*outcryv1.MentionRecord{nil}
-	write := func(records ...*outcryv1.MentionRecord) {
-		log[0] = append(log[0], records...)
-		s.write([][]*outcryv1.MentionRecord{records}, 1, 0)
-	}
-	advance := func(to int64) *outcryv1.MentionRecord {
-		return &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Progress{Progress: &outcryv1.Progress{PostsPartitions: 1, WatermarkUs: to}}}
-	}
-	outage := func(first uint64, at int64) {
-		for id := range uint64(60) {
-			write(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: outageMention(first+id, at+int64(id)*5*second)}})
-		}
-	}
+	s := newTale(t, "acknowledged")
 	said := func(id uint64, at int64) {
 		m := outageMention(id, at)
 		m.Label, m.OfficialAuthor, m.Text = outcryv1.Label_LABEL_OFFICIAL, true, fmt.Sprint("we are aware, says ", id)
-		write(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: m}})
+		s.tell(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: m}})
 	}
-	through := func() { eventually(t, "the stage is through", func() bool { return s.caughtUp(log) }) }
 	restart := func(stop func()) func() {
-		through()
+		s.through()
 		stop()
 		return s.stage(DefaultConfig())
 	}
-	write(advance(start - 600*minute))
-	outage(1, start)
+	s.advance(start - 600*minute)
+	s.outage(1, start)
 	stop := s.stage(DefaultConfig())
-	write(advance(start + 150*minute)) // resolved, and could be reopened
+	s.advance(start + 150*minute) // resolved, and could be reopened
 	stop = restart(stop)
 	said(501, start+20*minute)
-	write(advance(start + 151*minute))
+	s.advance(start + 151*minute)
 	stop = restart(stop)
 	if got := s.rows(fmt.Sprintf("SELECT concat(state, ' ', official_text) FROM incidents_current WHERE official_at = fromUnixTimestamp64Micro(%d, 'UTC')", start+20*minute)); len(got) != 1 || got[0] != "resolved we are aware, says 501" {
 		t.Errorf("soon afterwards the incident is %q", got)
 	}
-	outage(1001, start+400*minute)
-	write(advance(start + 700*minute))
-	outage(2001, start+900*minute)
-	write(advance(start + 905*minute)) // the third is open
+	s.outage(1001, start+400*minute)
+	s.advance(start + 700*minute)
+	s.outage(2001, start+900*minute)
+	s.advance(start + 905*minute) // the third is open
 	stop = restart(stop)
 	said(502, start+10*minute)  // of the first, and earlier than what is known
 	said(503, start+30*minute)  // later
 	said(504, start+410*minute) // of the second
 	said(505, start+250*minute) // of none
-	write(advance(start + 907*minute))
+	s.advance(start + 907*minute)
 	stop = restart(stop)
 	said(502, start+10*minute) // told again
-	write(advance(start + 908*minute))
-	through()
+	s.advance(start + 908*minute)
+	s.through()
 	stop()
 
 	got := s.rows(fmt.Sprintf(`SELECT state, ' ', toString(ifNull(intDiv(toUnixTimestamp64Micro(official_at) - %d, 60000000), -1)), ' ', official_text, ' ', toString(reopened), ' ',
