@@ -75,8 +75,8 @@ func New(cfg Config, deps Deps) *Stage {
 // Run works until ctx ends.
 func (s *Stage) Run(ctx context.Context) error { return s.run(ctx, Group) }
 
-func (s *Stage) run(ctx context.Context, group string) error {
-	var err error
+// connect finds the topics.
+func (s *Stage) connect(ctx context.Context) (err error) {
 	if s.partitions, err = s.deps.Bus.Partitions(ctx, topics.Mentions); err != nil {
 		return err
 	}
@@ -86,7 +86,14 @@ func (s *Stage) run(ctx context.Context, group string) error {
 	if s.mentions, err = s.deps.Bus.Producer(ctx, topics.Mentions); err != nil {
 		return err
 	}
-	if s.dead, err = s.deps.Bus.Producer(ctx, topics.Dead); err != nil {
+	s.dead, err = s.deps.Bus.Producer(ctx, topics.Dead)
+	return err
+}
+
+func (s *Stage) run(ctx context.Context, group string) error {
+	if err := s.connect(ctx); ctx.Err() != nil { // ended before it began
+		return nil
+	} else if err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
