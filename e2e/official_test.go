@@ -160,7 +160,7 @@ func TestOfficialWordAfterTheEnd(t *testing.T) {
 	if len(said) > 0 {
 		t.Errorf("no incident of %v in\n%s", said, first)
 	}
-	if again := w.run("replay", path); again != first {
+	if again := newWorld(t).run("replay", path); again != first {
 		t.Errorf("the same posts give, again,\n%s\nafter\n%s", again, first)
 	}
 }
