@@ -94,8 +94,11 @@ func (a *API) Run(ctx context.Context) error {
 	a.address = listener.Addr().String()
 	// Whoever asks first finds the last days in memory. Where ClickHouse is slow or away, nobody waits long for that.
 	warming, cancelWarming := context.WithTimeout(ctx, warmTime)
-	preloaded := a.days.preload(warming) == nil
+	begun := time.Now()
+	err = a.days.preload(warming)
 	cancelWarming()
+	preloaded := err == nil
+	a.deps.Log.Debug("read the last days into memory", "bytes", int64(a.days.size()), "took", time.Since(begun), "error", err)
 	close(a.started)
 	server := &http.Server{
 		Handler:           a.Handler(),
