@@ -178,9 +178,11 @@ func (s *Store) IngestedByMinute(ctx context.Context, from, to time.Time) ([]int
 // Part is a piece of a table that ClickHouse keeps in one place: what some inserts wrote, or what was merged of such.
 type Part struct {
 	Table, Partition string
-	// The inserts that it holds, by the numbers that ClickHouse gives them within a partition, and the last change of the table's rows in it.
+	// The inserts that it holds, by the numbers that ClickHouse gives them, and the last change of the table's rows in it.
 	FirstInsert, LastInsert int64
-	Mutation                uint64
+	// PerTable says that inserts are numbered within the table, so those between may be another partition's; else within the partition.
+	PerTable bool
+	Mutation uint64
 	// From and To are the first and last event time in it.
 	From, To time.Time
 }
@@ -191,11 +193,11 @@ func (s *Store) SeriesParts(ctx context.Context) ([]Part, error) {
 	err := s.askNow(ctx, "read the parts of series", func(rows driver.Rows) error {
 		var p Part
 		var mutation uint64
-		err := rows.Scan(&p.Table, &p.Partition, &p.FirstInsert, &p.LastInsert, &mutation, &p.From, &p.To)
+		err := rows.Scan(&p.Table, &p.Partition, &p.FirstInsert, &p.LastInsert, &p.PerTable, &mutation, &p.From, &p.To)
 		p.Mutation, p.From, p.To = mutation, p.From.UTC(), p.To.UTC()
 		out = append(out, p)
 		return err
-	}, `SELECT table, partition_id, min_block_number, max_block_number, if(data_version = toUInt64(min_block_number), 0, data_version),
+	}, `SELECT table, partition_id, min_block_number, max_block_number, NOT match(engine, '^(Replicated|Shared)'), if(data_version = toUInt64(min_block_number), 0, data_version),
 			if(table = 'service_days', toDateTime(min_date, 'UTC'), min_time), if(table = 'service_days', toDateTime(max_date + 1, 'UTC') - 1, max_time) FROM system.parts
 		WHERE active AND database = currentDatabase() AND table IN ('service_days', 'service_minute_totals', 'source_minutes', 'spike_windows')`)
 	return out, err

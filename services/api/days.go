@@ -529,7 +529,7 @@ func (w *written) add(parts []store.Part) (changed []store.Part, all bool) {
 	for _, p := range parts {
 		key := partition{p.Table, p.Partition, p.Mutation}
 		now[key] = true
-		if !covered(w.seen[key], inserts{p.FirstInsert, p.LastInsert}) {
+		if x := (inserts{p.FirstInsert, p.LastInsert}); !covered(w.seen[key], x) && !(p.PerTable && x.first < x.last && covered(w.table(key), x)) {
 			changed = append(changed, p)
 		}
 	}
@@ -544,6 +544,19 @@ func (w *written) add(parts []store.Part) (changed []store.Part, all bool) {
 		}
 	}
 	return changed, all
+}
+
+// table returns the inserts seen in all partitions of a table.
+func (w *written) table(of partition) (runs []inserts) {
+	for key, seen := range w.seen {
+		if key.table != of.table || key.mutation != of.mutation {
+			continue
+		}
+		for _, x := range seen {
+			runs = cover(runs, x)
+		}
+	}
+	return runs
 }
 
 func covered(runs []inserts, x inserts) bool {
