@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
@@ -91,7 +92,7 @@ func (s *Stage) connect(ctx context.Context) (err error) {
 }
 
 func (s *Stage) run(ctx context.Context, group string) error {
-	if err := s.connect(ctx); ctx.Err() != nil { // ended before it began
+	if err := s.connect(ctx); errors.Is(err, context.Canceled) { // ended before it began
 		return nil
 	} else if err != nil {
 		return err
