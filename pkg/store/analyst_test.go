@@ -55,6 +55,7 @@ func TestAnalysts(t *testing.T) {
 		"SELECT people FROM service_series(service = 'skype', from_unix = 1293033600, to_unix = 1293033660, step_seconds = 60)":                                                                     "2",
 		"SELECT a.service FROM evidence AS a INNER JOIN catalog_current AS b ON a.service = b.service UNION ALL SELECT 'none' -- a remark":                                                          "none",
 		"SELECT relation FROM documentation WHERE column = 'lead_seconds'":                                                                                                                          "incidents_current",
+		"SELECT countIf(position(relation, '_to_') > 0 OR relation = 'service_days'), count() > 0 FROM documentation":                                                                               "\n0,1",
 		"SELECT service, row_number() OVER (PARTITION BY service ORDER BY time) AS n FROM evidence WHERE service IN (SELECT service FROM service_minute_counts) ORDER BY n DESC LIMIT 1 BY service": "2",
 	} {
 		if got, err := ask(sql); err != nil || !strings.Contains(got, want) {

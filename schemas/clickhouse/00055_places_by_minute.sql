@@ -47,7 +47,7 @@ AS SELECT c.table AS relation, c.name AS column, c.type AS type,
     if(c.comment != '', c.comment, max(c.comment) OVER (PARTITION BY replaceRegexpOne(c.table, 's?(_current|_counts|_sets)?$', ''), c.name)) AS comment
 FROM system.columns AS c
 WHERE c.database = currentDatabase() AND c.table NOT IN ('goose_db_version', 'aggregator_state', 'mentions_to_service_minutes', 'service_minutes_to_totals',
-    'mentions_to_service_minute_places', 'frozen_charts', 'api_keys', 'api_audit')
+    'service_minutes_to_days', 'spike_windows_to_days', 'service_days', 'mentions_to_service_minute_places', 'frozen_charts', 'api_keys', 'api_audit')
     AND c.table NOT LIKE '.%'
 ORDER BY relation, c.position
 COMMENT 'What every column is.';
@@ -65,7 +65,7 @@ AS SELECT c.table AS relation, c.name AS column, c.type AS type,
     if(c.comment != '', c.comment, max(c.comment) OVER (PARTITION BY replaceRegexpOne(c.table, 's?(_current|_counts|_sets)?$', ''), c.name)) AS comment
 FROM system.columns AS c
 WHERE c.database = currentDatabase() AND c.table NOT IN ('goose_db_version', 'aggregator_state', 'mentions_to_service_minutes', 'service_minutes_to_totals',
-    'frozen_charts', 'api_keys', 'api_audit')
+    'service_minutes_to_days', 'spike_windows_to_days', 'service_days', 'frozen_charts', 'api_keys', 'api_audit')
     AND c.table NOT LIKE '.%'
 ORDER BY relation, c.position
 COMMENT 'What every column is.';

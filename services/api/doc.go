@@ -8,7 +8,7 @@
 //     as they were in 2010. The parameter at asks for another moment.
 //   - The state of a service follows from its incidents as they are known today, held against that moment: ok, suspected, outage,
 //     recovering, or unknown where the sources on which it is heard are silent or nothing was heard just before, since silent is not quiet. The
-//     end of data that ended within a week is not "now" once a quarter of an hour has passed: their listener has fallen silent.
+//     end of data that were written while they were heard is not "now" once a quarter of an hour has passed: their listener has fallen silent.
 //   - JSON comes from the same encoder as the lines that the alerter writes, so that fields have one name everywhere.
 //   - A chart is drawn twice into a page, for wide and for narrow screens, and the style sheet shows one: text in an SVG shrinks with the
 //     picture.
