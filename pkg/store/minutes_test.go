@@ -92,8 +92,8 @@ func TestPartsTellWhatWasWritten(t *testing.T) {
 	parts, err := s.SeriesParts(ctx)
 	must(t, err)
 	want := []store.Part{
-		{Table: "service_days", Partition: "201012", FirstInsert: 1, LastInsert: 1, From: clock(0, 0, 0), To: clock(23, 59, 59)},
-		{Table: "service_minute_totals", Partition: "201012", FirstInsert: 1, LastInsert: 1, From: clock(16, 12, 0), To: clock(16, 14, 0)},
+		{Table: "service_days", Partition: "201012", FirstInsert: 1, LastInsert: 1, PerTable: true, From: clock(0, 0, 0), To: clock(23, 59, 59)},
+		{Table: "service_minute_totals", Partition: "201012", FirstInsert: 1, LastInsert: 1, PerTable: true, From: clock(16, 12, 0), To: clock(16, 14, 0)},
 	}
 	slices.SortFunc(parts, func(a, b store.Part) int { return strings.Compare(a.Table, b.Table) })
 	if diff := cmp.Diff(want, parts); diff != "" {
