@@ -247,6 +247,43 @@ func TestPagesInChromium(t *testing.T) {
 	}
 }
 
+// The Tab key comes to everything that can be used, shows where it is, and leaves the page at its end.
+func TestPagesByKeyboard(t *testing.T) {
+	c := startChromium(t)
+	for _, path := range shownPages {
+		b := c.open(t, desktop)
+		b.navigate(path)
+		eval[chromedp.Void](b, `window.reached = new Set(); document.addEventListener("focusin", function (e) { window.reached.add(e.target); }); undefined`)
+		unseen := map[string]bool{}
+		for range 400 {
+			b.do(chromedp.KeyEvent(kb.Tab))
+			at := eval[struct {
+				Ended bool
+				Shows bool
+				HTML  string
+			}](b, `(function () { var e = document.activeElement, s = getComputedStyle(e); return {Ended: e === document.body, HTML: e.outerHTML.slice(0, 120),
+				Shows: e.tagName === "IFRAME" || s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2}; })()`)
+			if at.Ended {
+				break
+			}
+			if !at.Shows {
+				unseen[at.HTML] = true
+			}
+		}
+		for html := range unseen {
+			t.Errorf("%s: one does not see that this has the focus: %s", path, html)
+		}
+		left := eval[struct {
+			Reached int
+			Missed  []string
+		}](b, `({Reached: window.reached.size, Missed: Array.from(document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")).filter(function (e) {
+			return e.checkVisibility({visibilityProperty: true}) && !e.disabled && e.type !== "hidden" && e.tabIndex >= 0 && !window.reached.has(e) && !(e.type === "radio" && !e.checked); }).map(function (e) { return e.outerHTML.slice(0, 120); })})`)
+		if left.Reached < 1 || len(left.Missed) > 0 {
+			t.Errorf("%s: the Tab key comes to %d things and never to %q (of %d)", path, left.Reached, left.Missed[:min(len(left.Missed), 5)], len(left.Missed))
+		}
+	}
+}
+
 // Everything can be read, and views can be changed, without scripts.
 func TestPagesWithoutScripts(t *testing.T) {
 	b := startChromium(t).open(t, look{1280, "light", "UTC", false})
