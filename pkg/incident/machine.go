@@ -34,6 +34,7 @@ type Machine struct {
 	copied     copied
 	talk       talk
 	words      []*outcryv1.Mention // official ones since the last step
+	official   *outcryv1.Mention   // the one that the incident shows
 	refilling  bool                // mentions come from Restore
 	blind      bool                // the sources on which the service is heard are silent
 }
@@ -97,8 +98,11 @@ func (m *Machine) Add(x *outcryv1.Mention) (person bool) {
 	switch {
 	case isOfficial(x):
 		m.recent.officials = keep(m.recent.officials, x)
-		if !m.refilling {
+		switch {
+		case !m.refilling:
 			m.words = keep(m.words, x)
+		case m.incident != nil && m.incident.OfficialMention == x.Id:
+			m.official = x
 		}
 	case x.OfficialAuthor:
 		if x.Label == outcryv1.Label_LABEL_RECOVERED && x.RepostOf == "" {
@@ -219,7 +223,7 @@ func (m *Machine) open(v detect.Verdict) {
 		DetectedAtUs:      m.at,
 		ExpectedPerMinute: expected,
 	}
-	m.people, m.candidates, m.copied = newPeople(m.cfg.MaxPeople), nil, newCopied(m.cfg.MaxPeople)
+	m.people, m.candidates, m.copied, m.official = newPeople(m.cfg.MaxPeople), nil, newCopied(m.cfg.MaxPeople), nil
 	for _, x := range m.recent.since(start) {
 		m.tally(x)
 	}
@@ -339,7 +343,9 @@ func (m *Machine) large(v detect.Verdict) bool {
 func (m *Machine) findOfficial() (news bool) {
 	for _, list := range [][]*outcryv1.Mention{m.recent.officials, m.words} { // what was said long ago is among the words alone
 		for _, x := range list {
-			news = firstWord(m.incident, x) || news
+			if firstWord(m.incident, x) {
+				m.official, news = x, true
+			}
 		}
 	}
 	return news
@@ -350,7 +356,7 @@ func firstWord(i *outcryv1.Incident, x *outcryv1.Mention) bool {
 	if !spansWord(i, x) || i.OfficialAtUs != 0 && x.TimeUs >= i.OfficialAtUs {
 		return false
 	}
-	i.OfficialAtUs, i.OfficialText, i.OfficialUrl = x.TimeUs, x.Text, x.Url
+	i.OfficialAtUs, i.OfficialText, i.OfficialUrl, i.OfficialMention = x.TimeUs, x.Text, x.Url, x.Id
 	return true
 }
 
@@ -363,7 +369,7 @@ func spansWord(i *outcryv1.Incident, x *outcryv1.Mention) bool {
 func (m *Machine) acknowledge() (changed *outcryv1.Incident) {
 	for _, x := range m.words {
 		if m.incident != nil && Acknowledge(m.incident, x, time.UnixMicro(m.at)) {
-			changed = proto.CloneOf(m.incident)
+			m.official, changed = x, proto.CloneOf(m.incident)
 		}
 	}
 	return changed
@@ -467,10 +473,8 @@ func Withdraws(r *outcryv1.Retraction, x *outcryv1.Mention) bool {
 // a copy of the incident if it had shown such a post, else nil.
 func (m *Machine) Withdraw(r *outcryv1.Retraction) *outcryv1.Incident {
 	shown := m.showsOf(r)
-	for _, x := range m.recent.officials {
-		if i := m.incident; i != nil && Withdraws(r, x) && i.OfficialText != "" && i.OfficialText == x.Text && i.OfficialUrl == x.Url {
-			i.OfficialText, i.OfficialUrl, shown = "", "", true
-		}
+	if i := m.incident; i != nil && m.official != nil && Withdraws(r, m.official) && (i.OfficialText != "" || i.OfficialUrl != "") {
+		i.OfficialText, i.OfficialUrl, shown = "", "", true
 	}
 	m.candidates.withdraw(r)
 	for _, list := range [][]*outcryv1.Mention{m.recent.outages, m.recent.recovered, m.recent.officials, m.recent.over} {

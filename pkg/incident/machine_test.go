@@ -138,6 +138,48 @@ func TestWithdrawnTextGoes(t *testing.T) {
 	}
 }
 
+// The official word goes with its post or its account, also hours after it was said, and over a restart; when it was said stays.
+func TestWithdrawnOfficialWordGoes(t *testing.T) {
+	p := newPlayer(t, "withdrawn-official")
+	p.play("feed 0.05/min 40h")
+	p.play("feed 6/min 20m")
+	p.play("official we are looking into it")
+	p.play("feed 6/min 3h")
+	said := p.last.OfficialAtUs
+	if said == 0 || p.last.OfficialText == "" || p.last.OfficialMention == 0 {
+		t.Fatalf("the official word is %q", p.last.OfficialText)
+	}
+	official := p.machine.official
+	state, err := p.machine.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range map[string]*outcryv1.Retraction{
+		"the post":    {Source: official.Source, PostId: official.PostId},
+		"the account": {Source: official.Source, Author: official.Author, TimeUs: said},
+	} {
+		m := New("skype", p.cfg)
+		if err := m.UnmarshalBinary(state); err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range p.heard {
+			if x.TimeUs >= m.NeedsSince() {
+				m.Restore(x)
+			}
+		}
+		if m.Withdraw(&outcryv1.Retraction{Source: official.Source, PostId: "another"}) != nil || m.Withdraw(&outcryv1.Retraction{Source: official.Source, Author: official.Author, TimeUs: said - 1}) != nil {
+			t.Errorf("%s: withdrawn for another", name)
+		}
+		after := m.Withdraw(r)
+		if after == nil || after.OfficialText != "" || after.OfficialUrl != "" || after.OfficialAtUs != said || after.Revision != p.last.Revision+1 {
+			t.Errorf("%s: afterwards it is %v", name, after)
+		}
+		if m.Withdraw(r) != nil {
+			t.Errorf("%s: published twice", name)
+		}
+	}
+}
+
 // An account goes with all its posts up to a time; nobody else's text does, and the person stays counted.
 func TestWithdrawnAccountGoes(t *testing.T) {
 	p := newPlayer(t, "withdrawn-account")

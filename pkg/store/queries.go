@@ -280,8 +280,8 @@ func (s *Store) Incidents(ctx context.Context, f IncidentFilter) ([]*outcryv1.In
 		return err
 	}, `SELECT id, service, toString(state), toString(severity), started_at, detected_at, confirmed_at, recovering_at, resolved_at,
 			official_at, decided_at, revision, people, peak_per_minute, expected_per_minute, symptoms, places, languages, sources, root,
-			consequences, root_confidence, root_reasons, confidence, explanation, evidence, official_text, official_url, reopened, coordinated,
-			posts, copies, named, verdicts.id, verdicts.kind, verdicts.who, verdicts.text, verdicts.at
+			consequences, root_confidence, root_reasons, confidence, explanation, evidence, official_text, official_url, official_mention,
+			reopened, coordinated, posts, copies, named, verdicts.id, verdicts.kind, verdicts.who, verdicts.text, verdicts.at
 		FROM incidents FINAL
 		WHERE `+strings.Join(where, " AND ")+`
 		ORDER BY detected_at DESC, id DESC
@@ -301,8 +301,8 @@ func scanIncident(rows driver.Rows) (*outcryv1.Incident, error) {
 	var evidence []uint64
 	err := rows.Scan(&i.Id, &i.Service, &state, &severity, &started, &detected, &confirmed, &recovering, &resolved, &official, &decided,
 		&revision, &people, &peak, &i.ExpectedPerMinute, &symptoms, &places, &languages, &sources, &i.Root, &i.Consequences,
-		&i.RootConfidence, &i.RootReasons, &i.Confidence, &i.Explanation, &evidence, &i.OfficialText, &i.OfficialUrl, &reopened,
-		&i.Coordinated, &posts, &copies, &named, &w.ids, &w.kinds, &w.who, &w.texts, &w.at)
+		&i.RootConfidence, &i.RootReasons, &i.Confidence, &i.Explanation, &evidence, &i.OfficialText, &i.OfficialUrl, &i.OfficialMention,
+		&reopened, &i.Coordinated, &posts, &copies, &named, &w.ids, &w.kinds, &w.who, &w.texts, &w.at)
 	if err != nil {
 		return nil, err
 	}

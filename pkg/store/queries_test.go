@@ -208,7 +208,7 @@ func incident(id, service string, detected time.Time, state outcryv1.Incident_St
 		Symptoms:  []*outcryv1.SymptomCount{{Symptom: outcryv1.Symptom_SYMPTOM_LOGIN, People: 3000}, {Symptom: outcryv1.Symptom_SYMPTOM_CALLS, People: 20}},
 		Places:    []*outcryv1.NameCount{{Name: "London", People: 12}, {Name: "Oslo", People: 12}},
 		Languages: []*outcryv1.NameCount{{Name: "en", People: 4000}}, Sources: []*outcryv1.NameCount{{Name: "twitter", People: 4100}},
-		Consequences: []string{"viber"}, Confidence: 0.97, Explanation: "what was seen", OfficialText: "we're investigating", OfficialUrl: "https://twitter.com/Skype/1",
+		Consequences: []string{"viber"}, Confidence: 0.97, Explanation: "what was seen", OfficialText: "we're investigating", OfficialUrl: "https://twitter.com/Skype/1", OfficialMention: 77,
 		RootConfidence: 0.8, RootReasons: []string{"viber depends on skype"}, Reopened: 2, Coordinated: true, Posts: 5000, Copies: 700,
 		Named: []*outcryv1.NameCount{{Name: "viber", People: 7}},
 		Verdicts: []*outcryv1.Verdict{

@@ -166,29 +166,37 @@ func (s *Store) withdrawAccounts(ctx context.Context, accounts []*outcryv1.Retra
 	return nil
 }
 
-// ClosedIncidentsOf returns the ids, in order, of the incidents that are over and have posts among their evidence that retractions withdraw, of the services whose
-// mentions are in one partition of mentions.v1. While ClickHouse is away it waits, until ctx ends.
+// WithdrawOfficial takes the official word from incidents that are over where retractions withdraw its post, of the services whose mentions are in one partition of
+// mentions.v1. When it was said stays. While ClickHouse is away it waits, until ctx ends.
+func (s *Store) WithdrawOfficial(ctx context.Context, partition int, retractions []*outcryv1.Retraction) error {
+	for chunk := range slices.Chunk(retractions, 1000) {
+		withdrawn, args := withdrawnBy(partition, chunk)
+		// The version stays, and of rows of one version the last one counts: to whoever reads them nothing has happened.
+		err := s.exec(ctx, "withdraw official words", `
+			INSERT INTO incidents
+			SELECT * REPLACE ('' AS official_text, '' AS official_url)
+			FROM incidents AS i FINAL
+			WHERE i.state IN ('resolved', 'dismissed') AND (i.official_text != '' OR i.official_url != '') AND i.official_mention IN (`+withdrawn+`)`, args...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ClosedIncidentsOf returns the ids, in order, of the incidents that are over and have shown posts that retractions withdraw, as evidence or as the official word, of
+// the services whose mentions are in one partition of mentions.v1. While ClickHouse is away it waits, until ctx ends.
 func (s *Store) ClosedIncidentsOf(ctx context.Context, partition int, retractions []*outcryv1.Retraction) (ids []string, err error) {
 	for chunk := range slices.Chunk(retractions, 1000) {
-		sources, posts, authors := []string{""}, []string{""}, []uint64{0} // never empty: an empty list is no SQL
-		for _, r := range chunk {
-			if r.GetAuthor() != 0 {
-				authors = append(authors, r.GetAuthor())
-				continue
-			}
-			sources, posts = append(sources, r.GetSource()), append(posts, r.GetPostId())
-		}
-		// Posts of the account from after the withdrawal may be among them: what is told again of such an incident is what it shows anyway.
+		withdrawn, args := withdrawnBy(partition, chunk)
 		var found []string
 		err := s.query(ctx, "look for closed incidents that show what is withdrawn", func() { found = nil }, func(rows driver.Rows) error {
 			var id string
 			err := rows.Scan(&id)
 			found = append(found, id)
 			return err
-		}, `WITH (SELECT groupUniqArray(id) FROM mentions WHERE mentions_partition = ? AND
-				(post_id IN (?) AND has(arrayZip(?, ?), (toString(source), post_id)) OR author IN (?))) AS withdrawn
-			SELECT id FROM incidents FINAL WHERE state IN ('resolved', 'dismissed') AND hasAny(evidence, withdrawn) ORDER BY id`,
-			uint16(partition), posts, sources, posts, authors)
+		}, `WITH (SELECT groupUniqArray(id) FROM (`+withdrawn+`)) AS withdrawn
+			SELECT id FROM incidents FINAL WHERE state IN ('resolved', 'dismissed') AND (hasAny(evidence, withdrawn) OR has(withdrawn, official_mention)) ORDER BY id`, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -196,6 +204,22 @@ func (s *Store) ClosedIncidentsOf(ctx context.Context, partition int, retraction
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), nil
+}
+
+// withdrawnBy is the query for the ids of the mentions that retractions withdraw, of whatever revision, and its arguments.
+func withdrawnBy(partition int, retractions []*outcryv1.Retraction) (query string, args []any) {
+	postSources, posts := []string{""}, []string{""} // never empty: an empty list is no SQL
+	accountSources, authors, until := []string{""}, []uint64{0}, []int64{0}
+	for _, r := range retractions {
+		if r.GetAuthor() != 0 {
+			accountSources, authors, until = append(accountSources, r.GetSource()), append(authors, r.GetAuthor()), append(until, r.GetTimeUs())
+			continue
+		}
+		postSources, posts = append(postSources, r.GetSource()), append(posts, r.GetPostId())
+	}
+	return `SELECT id FROM mentions AS m WHERE mentions_partition = ? AND (post_id IN (?) AND has(arrayZip(?, ?), (toString(source), post_id)) OR
+			author IN (?) AND arrayExists((s, a, t) -> s = m.source AND a = m.author AND toUnixTimestamp64Micro(m.time) <= t, ?, ?, ?))`,
+		[]any{uint16(partition), posts, postSources, posts, authors, accountSources, authors, until}
 }
 
 // HeldPosts returns the ids of at most so many posts of a network whose text or address is stored: those after an id, in the order of ids.
@@ -281,8 +305,8 @@ func (s *Store) InsertIncidents(ctx context.Context, rows []Incident) error {
 	}
 	return insert(ctx, s, `incidents (id, service, state, severity, started_at, detected_at, confirmed_at, recovering_at, resolved_at,
 		official_at, lead_seconds, decided_at, revision, people, peak_per_minute, expected_per_minute, symptoms, places, languages,
-		sources, root, consequences, root_confidence, root_reasons, confidence, explanation, evidence, official_text, official_url, reopened,
-		coordinated, posts, copies, named, verdicts.id, verdicts.kind, verdicts.who, verdicts.text, verdicts.at, version)`,
+		sources, root, consequences, root_confidence, root_reasons, confidence, explanation, evidence, official_text, official_url, official_mention,
+		reopened, coordinated, posts, copies, named, verdicts.id, verdicts.kind, verdicts.who, verdicts.text, verdicts.at, version)`,
 		rows, func(b driver.Batch, r *Incident) error {
 			symptoms := map[string]uint64{}
 			for _, c := range r.GetSymptoms() {
@@ -303,8 +327,8 @@ func (s *Store) InsertIncidents(ctx context.Context, rows []Incident) error {
 				optional(r.GetOfficialAtUs()), lead, micros(r.GetDecidedAtUs()), uint64(r.GetRevision()), uint64(r.GetPeople()),
 				uint64(r.GetPeakPerMinute()), r.GetExpectedPerMinute(), symptoms, counts(r.GetPlaces()), counts(r.GetLanguages()),
 				counts(r.GetSources()), r.GetRoot(), list(r.GetConsequences()), r.GetRootConfidence(), list(r.GetRootReasons()),
-				r.GetConfidence(), r.GetExplanation(), evidence, r.GetOfficialText(), r.GetOfficialUrl(), uint32(r.GetReopened()),
-				r.GetCoordinated(), uint64(r.GetPosts()), uint64(r.GetCopies()), counts(r.GetNamed()), words.ids, words.kinds, words.who,
+				r.GetConfidence(), r.GetExplanation(), evidence, r.GetOfficialText(), r.GetOfficialUrl(), r.GetOfficialMention(),
+				uint32(r.GetReopened()), r.GetCoordinated(), uint64(r.GetPosts()), uint64(r.GetCopies()), counts(r.GetNamed()), words.ids, words.kinds, words.who,
 				words.texts, words.at, r.Version)
 		})
 }

@@ -161,7 +161,7 @@ type owner struct {
 	windows   []store.SpikeWindow
 	incidents []store.Incident
 	admitted  []admission
-	known     []*outcryv1.Incident // in the tables already, perhaps not yet, or with texts that are withdrawn, on incidents.v1
+	known     []*outcryv1.Incident // in the tables already, perhaps not yet on incidents.v1
 	withdraw  []*outcryv1.Retraction
 	dead      []bus.Message
 
@@ -376,9 +376,6 @@ func (o *owner) flush(ctx context.Context) error {
 	if err := st.Withdraw(ctx, o.withdraw); err != nil {
 		return err
 	}
-	if err := o.forget(ctx); err != nil {
-		return err
-	}
 	if err := st.InsertSourceMinutes(ctx, o.sources); err != nil {
 		return err
 	}
@@ -391,7 +388,11 @@ func (o *owner) flush(ctx context.Context) error {
 	if err := st.InsertIncidents(ctx, o.incidents); err != nil {
 		return err
 	}
-	if err := o.publish(ctx); err != nil {
+	forgotten, err := o.forget(ctx)
+	if err != nil {
+		return err
+	}
+	if err := o.publish(ctx, forgotten); err != nil {
 		return err
 	}
 	if err := o.saveState(ctx); err != nil {
@@ -410,31 +411,36 @@ func (o *owner) flush(ctx context.Context) error {
 	return nil
 }
 
-// forget tells incidents that are over, and which no machine holds, once more without the texts that were withdrawn, so that the records with them can be
-// compacted away. The tables hold no texts of incidents.
-func (o *owner) forget(ctx context.Context) error {
-	ids, err := o.stage.deps.Store.ClosedIncidentsOf(ctx, o.number, o.withdraw)
+// forget returns the incidents that are over and had shown posts that were withdrawn, as they are now, without them: they are told once more, so that the
+// records with the texts can be compacted away. It comes behind InsertIncidents, since what waited for the flush may show them too.
+func (o *owner) forget(ctx context.Context) (list []*outcryv1.Incident, err error) {
+	st := o.stage.deps.Store
+	if err := st.WithdrawOfficial(ctx, o.number, o.withdraw); err != nil {
+		return nil, err
+	}
+	ids, err := st.ClosedIncidentsOf(ctx, o.number, o.withdraw)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, id := range ids {
-		i, err := o.stage.deps.Store.LatestIncident(ctx, id)
+		i, err := st.LatestIncident(ctx, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if i != nil {
-			o.known = append(o.known, i)
+			list = append(list, i)
 		}
 	}
-	return nil
+	return list, nil
 }
 
-// publish writes the changed incidents to incidents.v1, behind those that are told again.
-func (o *owner) publish(ctx context.Context) error {
+// publish writes incidents to incidents.v1: those that are told again, those that changed, and those that lost texts, as the last word on them.
+func (o *owner) publish(ctx context.Context, forgotten []*outcryv1.Incident) error {
 	list := slices.Clone(o.known)
 	for _, i := range o.incidents {
 		list = append(list, i.Incident)
 	}
+	list = append(list, forgotten...)
 	msgs := make([]bus.Message, 0, len(list))
 	for _, i := range list {
 		value, err := proto.Marshal(i)

@@ -170,6 +170,70 @@ func TestWithdrawnAfterwards(t *testing.T) {
 	}
 }
 
+// An operator takes its word back, or its account goes, when the incident is over: long ago, when the tables alone know it, soon afterwards, when it could be
+// reopened, and before the word was written at all. The word and its address go, from tables and incidents.v1; when it was said stays.
+func TestOfficialWordWithdrawnAfterwards(t *testing.T) {
+	s := newTale(t, "official_withdrawn")
+	said := func(id uint64, at int64) {
+		m := outageMention(id, at)
+		m.Label, m.OfficialAuthor, m.Text, m.Url = outcryv1.Label_LABEL_OFFICIAL, true, fmt.Sprint("we are aware, says ", id), fmt.Sprint("https://example.com/", id)
+		s.tell(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Mention{Mention: m}})
+	}
+	withdraw := func(r *outcryv1.Retraction) {
+		r.Source = "twitter"
+		s.tell(&outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Retraction{Retraction: r}})
+	}
+	outage := func(first uint64, at int64) {
+		s.outage(first, at)
+		s.advance(at + 20*minute)
+	}
+	s.advance(start - 600*minute)
+	outage(1, start)
+	said(501, start+20*minute)
+	outage(1001, start+700*minute)
+	said(502, start+720*minute)
+	outage(2001, start+1400*minute)
+	said(503, start+1420*minute)
+	outage(3001, start+2100*minute)
+	s.advance(start + 2800*minute)
+	outage(4001, start+2900*minute)
+	said(505, start+2920*minute)
+	s.advance(start + 3050*minute) // resolved, and could be reopened
+	stop := s.stage(DefaultConfig())
+	s.through()
+	stop()
+	stop = s.stage(DefaultConfig()) // another owner
+	before := s.told()
+	withdraw(&outcryv1.Retraction{PostId: "p501", Revision: 1 << 60, TimeUs: start + 3050*minute})
+	withdraw(&outcryv1.Retraction{Author: 502, TimeUs: start + 3050*minute})
+	withdraw(&outcryv1.Retraction{Author: 503, TimeUs: start + 1420*minute - 1}) // it said that afterwards
+	withdraw(&outcryv1.Retraction{PostId: "p505", Revision: 1 << 60, TimeUs: start + 3050*minute})
+	said(504, start+2120*minute)
+	s.advance(start + 3051*minute)
+	withdraw(&outcryv1.Retraction{PostId: "p504", Revision: 1 << 60, TimeUs: start + 3051*minute})
+	s.advance(start + 3052*minute)
+	s.through()
+	stop()
+
+	got := s.rows(fmt.Sprintf(`SELECT state, ' ', toString(ifNull(intDiv(toUnixTimestamp64Micro(official_at) - %d, 60000000), -1)), ' ', official_text, ' ', official_url
+		FROM incidents_current ORDER BY started_at`, start))
+	want := []string{"resolved 20  ", "resolved 720  ", "resolved 1420 we are aware, says 503 https://example.com/503", "resolved 2120  ", "resolved 2920  "}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("incidents (-want +got):\n%s", diff)
+	}
+	revisions := map[string]int64{}
+	for id, i := range s.told() {
+		revisions[fmt.Sprint((i.GetOfficialAtUs()-start)/minute)] = i.GetRevision() - before[id].GetRevision()
+		if said503 := i.GetOfficialAtUs() == start+1420*minute; (i.GetOfficialText() != "") != said503 || (i.GetOfficialUrl() != "") != said503 {
+			t.Errorf("incidents.v1 still says %q of %s", i.GetOfficialText()+i.GetOfficialUrl(), id)
+		}
+	}
+	// The last one's machine is still there, and says so; the fourth was acknowledged.
+	if diff := gocmp.Diff(map[string]int64{"20": 0, "720": 0, "1420": 0, "2120": 1, "2920": 1}, revisions); diff != "" {
+		t.Errorf("revisions more than before (-want +got):\n%s", diff)
+	}
+}
+
 // What an operator had said of an outage is read when the outage is over: soon afterwards, when the owner before had died, and so long afterwards that another
 // incident has come and gone, and the tables alone know it. It is its official word, once, and nothing is opened again.
 func TestAcknowledgedAfterwards(t *testing.T) {

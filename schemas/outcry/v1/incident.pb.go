@@ -189,6 +189,8 @@ type Incident struct {
 	// Outage posts since started_at; reposts and copied texts are among them, and are counted again by themselves.
 	Posts  int64 `protobuf:"varint,56,opt,name=posts,proto3" json:"posts,omitempty"`
 	Copies int64 `protobuf:"varint,57,opt,name=copies,proto3" json:"copies,omitempty"`
+	// The mention that official_text and official_url are from; it stays when they are withdrawn.
+	OfficialMention uint64 `protobuf:"fixed64,58,opt,name=official_mention,json=officialMention,proto3" json:"official_mention,omitempty"`
 	// Nothing happened: somebody tries the way of an alert. Whoever reads incidents.v1 for their meaning leaves it out.
 	Test          bool `protobuf:"varint,70,opt,name=test,proto3" json:"test,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -463,6 +465,13 @@ func (x *Incident) GetCopies() int64 {
 	return 0
 }
 
+func (x *Incident) GetOfficialMention() uint64 {
+	if x != nil {
+		return x.OfficialMention
+	}
+	return 0
+}
+
 func (x *Incident) GetTest() bool {
 	if x != nil {
 		return x.Test
@@ -689,7 +698,7 @@ var File_outcry_v1_incident_proto protoreflect.FileDescriptor
 
 const file_outcry_v1_incident_proto_rawDesc = "" +
 	"\n" +
-	"\x18outcry/v1/incident.proto\x12\toutcry.v1\x1a\x17outcry/v1/mention.proto\"\x88\f\n" +
+	"\x18outcry/v1/incident.proto\x12\toutcry.v1\x1a\x17outcry/v1/mention.proto\"\xb3\f\n" +
 	"\bIncident\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12/\n" +
@@ -727,7 +736,8 @@ const file_outcry_v1_incident_proto_rawDesc = "" +
 	"\froot_reasons\x186 \x03(\tR\vrootReasons\x12*\n" +
 	"\x05named\x187 \x03(\v2\x14.outcry.v1.NameCountR\x05named\x12\x14\n" +
 	"\x05posts\x188 \x01(\x03R\x05posts\x12\x16\n" +
-	"\x06copies\x189 \x01(\x03R\x06copies\x12\x12\n" +
+	"\x06copies\x189 \x01(\x03R\x06copies\x12)\n" +
+	"\x10official_mention\x18: \x01(\x06R\x0fofficialMention\x12\x12\n" +
 	"\x04test\x18F \x01(\bR\x04test\"\x87\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
