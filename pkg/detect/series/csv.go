@@ -32,7 +32,9 @@ const (
 // The output has the columns timestamp, value, expected, score (0 to 1), alarm (0 or 1) and, where the input has it, service.
 // The budget is how many false alarms a month each series may have, more than 0, at most 1,000.
 //
-// An error names the line and the remedy; the rows before it are written.
+// Rows of one time are judged one after the other.
+//
+// An error names the line and the remedy; the rows before it are written, unless they are too few to infer the interval.
 func Run(r io.Reader, w io.Writer, interval time.Duration, budget float64) error {
 	if !(budget > 0 && budget <= 1000) {
 		return fmt.Errorf("the budget is %v false alarms a month; give more than 0, at most 1000, for example 1", budget)
@@ -57,7 +59,10 @@ func Run(r io.Reader, w io.Writer, interval time.Duration, budget float64) error
 			}
 		}
 		if interval = infer(first); interval == 0 && len(first) > 0 {
-			return errors.Join(fmt.Errorf("the interval cannot be inferred from %d rows without two times of one service; give it, for example --interval 5m", len(first)), unless(fault, io.EOF))
+			if fault != nil && !errors.Is(fault, io.EOF) {
+				return fault // with it mended, there may be enough rows
+			}
+			return errors.New("no series has rows of two times, so the interval cannot be inferred; give it, for example --interval 5m")
 		}
 	}
 	judges := map[string]*judge{}
@@ -105,6 +110,7 @@ type reader struct {
 	csv                       *csv.Reader
 	bounded                   *bounded
 	timestamp, value, service int
+	line                      int // of the latest record
 	last                      map[string]int64
 }
 
@@ -114,7 +120,7 @@ func newReader(r io.Reader) (*reader, error) {
 		_, _ = b.Discard(3) // cannot fail: the bytes are buffered
 	}
 	limit := &bounded{r: b, left: maxRecord}
-	in := &reader{csv: csv.NewReader(limit), bounded: limit, timestamp: -1, value: -1, service: -1, last: map[string]int64{}}
+	in := &reader{csv: csv.NewReader(limit), bounded: limit, timestamp: -1, value: -1, service: -1, line: 1, last: map[string]int64{}}
 	in.csv.ReuseRecord = true
 	in.csv.TrimLeadingSpace = true
 	header, err := in.csv.Read()
@@ -122,7 +128,7 @@ func newReader(r io.Reader) (*reader, error) {
 		return nil, errors.New("the input is empty; its first line must name the columns: timestamp,value or timestamp,value,service")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the header: %w", err)
+		return nil, fmt.Errorf("line 1: read the header: %w", err)
 	}
 	for i, name := range header {
 		switch strings.ToLower(strings.TrimSpace(name)) {
@@ -135,7 +141,7 @@ func newReader(r io.Reader) (*reader, error) {
 		}
 	}
 	if in.timestamp < 0 || in.value < 0 {
-		return nil, fmt.Errorf("line 1: the header is %q; it must name the columns timestamp and value, and may name service", strings.Join(header, ","))
+		return nil, fmt.Errorf("line 1: the header is %.80q; it must name the columns timestamp and value, and may name service, with commas between", strings.Join(header, ","))
 	}
 	return in, nil
 }
@@ -150,9 +156,10 @@ func (in *reader) next() (row, error) {
 		return row{}, fmt.Errorf("line %d: %w; write as many fields as the header has, and double the quotes inside quotes", wrong.Line, wrong.Err)
 	}
 	if err != nil {
-		return row{}, fmt.Errorf("read: %w", err)
+		return row{}, fmt.Errorf("after line %d: cannot read on: %w", in.line, err)
 	}
 	line, _ := in.csv.FieldPos(0)
+	in.line = line
 	next := row{line: line, timestamp: strings.Clone(record[in.timestamp]), value: strings.Clone(record[in.value])}
 	if in.service >= 0 {
 		next.service = strings.Clone(record[in.service])

@@ -149,6 +149,8 @@ func TestFaultsSayWhereAndWhatToDo(t *testing.T) {
 		{"empty", "", 0, []string{"empty", "timestamp,value"}, -1},
 		{"no value column", "timestamp,count\n" + good, 0, []string{"line 1", "timestamp and value"}, -1},
 		{"one row", "timestamp,value\n2020-01-01 00:00:00,1\n", 0, []string{"--interval"}, -1},
+		{"second row", "timestamp,value\n2020-01-01 00:00:00,1\n2020-01-01 00:05:00,NaN\n", 0, []string{"line 3", `"NaN"`}, -1},
+		{"other separator", "timestamp;value\n2020-01-01 00:00:00;1\n", 0, []string{"line 1", "commas"}, -1},
 		{"wrong number", "timestamp,value\n" + good + "2020-01-01T00:10:00Z,many\n", 0, []string{"line 4", `"many"`, "0 to"}, 2},
 		{"negative", "timestamp,value\n" + good + "2020-01-01T00:10:00Z,-1\n", 0, []string{"line 4", `"-1"`}, 2},
 		{"not a number", "timestamp,value\n" + good + "2020-01-01T00:10:00Z,NaN\n", 0, []string{"line 4", `"NaN"`}, 2},
@@ -156,7 +158,7 @@ func TestFaultsSayWhereAndWhatToDo(t *testing.T) {
 		{"backwards", "timestamp,value\n" + good + "2020-01-01T00:04:59Z,3\n", 0, []string{"line 4", "sort"}, 2},
 		{"short row", "timestamp,value\n" + good + "2020-01-01T00:10:00Z\n", time.Minute, []string{"line 4", "fields"}, 2},
 		{"open quote", "timestamp,value\n" + good + "\"2020-01-01T00:10:00Z,1\n", time.Minute, []string{"line 4", "quote"}, 2},
-		{"endless row", "timestamp,value\n" + good + "\"" + strings.Repeat("x", 3<<20), time.Minute, []string{"bytes", "quote"}, 2},
+		{"endless row", "timestamp,value\n" + good + "\"" + strings.Repeat("x", 3<<20), time.Minute, []string{"after line 3", "bytes", "quote"}, 2},
 		{"interval", "timestamp,value\n" + good, time.Millisecond, []string{"interval", "5m"}, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
