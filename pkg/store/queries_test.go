@@ -340,6 +340,9 @@ func TestQuestionsFailAtOnceWhileClickHouseIsAway(t *testing.T) {
 	if _, err := s.Activity(ctx, day, day.Add(time.Hour)); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("got %v, want one that is ErrUnavailable", err)
 	}
+	if err := s.Query(ctx, "SELECT 1", nil, nil); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("got %v, want one that is ErrUnavailable", err)
+	}
 	if ctx.Err() != nil {
 		t.Error("it waited until its context ended")
 	}

@@ -11,9 +11,16 @@ import (
 )
 
 // Query runs one statement of Outcry's own that reads, and hands on its columns, then each row. Statements that write are refused by the
-// server. For those of other people see Analyse and Ask.
+// server. It is tried once; where ClickHouse is away, the error is ErrUnavailable. For those of other people see Analyse and Ask.
 func (s *Store) Query(ctx context.Context, sql string, header func(columns []string) error, row func(values []any) error) error {
-	return query(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"readonly": 2})), s.conn, sql, header, row)
+	var refused error // by the caller
+	err := query(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"readonly": 2})), s.conn, sql,
+		func(columns []string) error { refused = header(columns); return refused },
+		func(values []any) error { refused = row(values); return refused })
+	if err != nil && refused == nil && ctx.Err() == nil && away(err) {
+		return fmt.Errorf("%w at %s: %w", ErrUnavailable, s.cfg.Address, err)
+	}
+	return err
 }
 
 // query runs one statement and hands on its columns, then each row.

@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -129,17 +130,20 @@ func startBroker(t *testing.T) []string {
 	return b.Addrs()
 }
 
-// rows returns the rows of a query, one line each.
-func (s *site) rows(query string) []string {
+// rows returns the rows of a query, one line each. An engine that dies comes back by itself; the stage waits for it, and so do we.
+func (s *site) rows(query string) (out []string) {
 	s.t.Helper()
-	var out []string
-	err := s.store.Query(s.t.Context(), query, func([]string) error { return nil }, func(values []any) error {
-		out = append(out, fmt.Sprint(values...))
-		return nil
+	eventually(s.t, "ClickHouse answers", func() bool {
+		out = nil
+		err := s.store.Query(s.t.Context(), query, func([]string) error { return nil }, func(values []any) error {
+			out = append(out, fmt.Sprint(values...))
+			return nil
+		})
+		if err != nil && !errors.Is(err, store.ErrUnavailable) {
+			s.t.Fatal(err)
+		}
+		return err == nil
 	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	return out
 }
 

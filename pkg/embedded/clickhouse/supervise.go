@@ -64,7 +64,7 @@ func (s *Server) supervise(c *child) {
 				s.giveUp(fmt.Errorf("ClickHouse died %d times in a row: %w", quick, died))
 				return
 			}
-			s.log.Warn("ClickHouse died and is started again", "deaths", quick, "pause", pause, "log", s.LogPath())
+			s.log.Warn("ClickHouse died and is started again", "deaths", quick, "pause", pause, "err", died)
 			select {
 			case <-s.closing:
 				return
