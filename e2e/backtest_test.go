@@ -80,6 +80,24 @@ func TestBacktestOfRecordedAndKept(t *testing.T) {
 	}
 }
 
+// Files of which nothing can be read, and files without posts, are told apart from a history in which nothing happened.
+func TestBacktestOfNothing(t *testing.T) {
+	w, dir := newWorld(t), t.TempDir()
+	rubbish, empty := writeFile(t, dir, "rubbish.jsonl", "rubbish\n"), writeFile(t, dir, "empty.jsonl", "")
+	for _, row := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"backtest", rubbish}, "rubbish.jsonl: nothing could be read of 1 lines; is --format right?"},
+		{[]string{"backtest", empty}, "empty.jsonl: there are no posts in it"},
+		{[]string{"replay", rubbish}, "nothing could be read of 1 lines; is --format right?"},
+	} {
+		if _, stderr, err := w.try(nil, row.args...); err == nil || !strings.Contains(stderr, row.want) {
+			t.Errorf("%v: %v, %s; want %q", row.args, err, stderr, row.want)
+		}
+	}
+}
+
 func writeFile(t *testing.T, dir, name, content string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)

@@ -83,7 +83,12 @@ func Decode(line []byte) (Post, error) {
 		if errors.As(err, &wrongType) {
 			return Post{}, fmt.Errorf("field %q holds a %s where a %s belongs", wrongType.Field, wrongType.Value, wrongType.Type)
 		}
-		return Post{}, fmt.Errorf("not a post: %w", err)
+		value := "no text" // the one field that reads itself is the time
+		var noTime *time.ParseError
+		if errors.As(err, &noTime) {
+			value = fmt.Sprintf("%.40q", noTime.Value)
+		}
+		return Post{}, fmt.Errorf("field \"created_at\" is %s; write RFC 3339, such as \"2010-12-22T16:00:00Z\"", value)
 	}
 	return p, nil
 }

@@ -286,6 +286,9 @@ func (s *Stage) unreadable(f *source.Fault) {
 		level = slog.LevelDebug // dead.v1 has them all
 	}
 	s.deps.Log.Log(context.Background(), level, "unreadable post goes to dead.v1", "origin", f.Origin, "line", f.Position, "reason", f.Reason)
+	if s.counts.Unreadable == loggedFaults {
+		s.deps.Log.Warn("further unreadable posts are logged at level debug alone; dead.v1 has them all")
+	}
 	d := topics.DeadLetter("ingest", f.Origin, f.Position, f.Reason, f.Raw)
 	s.pending.dead = append(s.pending.dead, bus.Message{Partition: 0, Key: []byte(f.Origin), Value: s.pending.encode(d)})
 }

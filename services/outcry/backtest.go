@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"outcry.dev/pkg/backtest"
+	"outcry.dev/pkg/catalog"
 	"outcry.dev/pkg/config"
 	"outcry.dev/pkg/simulate"
 	"outcry.dev/services/ingest/files"
@@ -78,24 +81,39 @@ Examples:
 }
 
 func (a *app) backtest(ctx context.Context, cmd *cli.Command) error {
-	pasts, err := a.pasts(cmd)
+	cfg, err := a.config(cmd)
+	if err != nil {
+		return err
+	}
+	services, err := loadCatalog(cfg)
+	if err != nil {
+		return err
+	}
+	pasts, err := a.pasts(cmd, services)
 	if err != nil {
 		return err
 	}
 	var verdicts []backtest.Verdict
 	if name := cmd.String("feedback"); name != "" {
-		if verdicts, err = jsonLines[backtest.Verdict](name, func(v *backtest.Verdict) error {
-			if v.Service == "" || v.Start.IsZero() {
-				return errors.New("service or start is missing")
+		if verdicts, err = jsonLines(name, func(line []byte) (v backtest.Verdict, err error) {
+			d := json.NewDecoder(bytes.NewReader(line))
+			d.DisallowUnknownFields() // a misspelt "dismissed" would be a confirmation
+			if err := d.Decode(&v); err != nil {
+				return v, err
 			}
-			return nil
+			if v.Service == "" || v.Start.IsZero() {
+				return v, errors.New("service or start is missing")
+			}
+			return v, known(services, v.Service)
 		}); err != nil {
 			return err
 		}
 	}
-	cfg, err := a.config(cmd)
-	if err != nil {
-		return err
+	page := cmd.String("page")
+	if page != "" { // before the work, not after it
+		if info, err := os.Stat(filepath.Dir(page)); err != nil || !info.IsDir() {
+			return usagef(cmd, "--page is %q, and %s is no folder", page, filepath.Dir(page))
+		}
 	}
 	settings := []setting{{"as configured", cfg}}
 	if changed := cmd.String("compare"); changed != "" {
@@ -114,20 +132,20 @@ func (a *app) backtest(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return orInterrupted(ctx, err)
 	}
-	if name := cmd.String("page"); name != "" {
-		if err := writeTo(name, func(w io.Writer) error { return report.WritePage(w, figures) }); err != nil {
-			return err
-		}
-	}
 	switch {
 	case cmd.Bool("json"):
 		encoder := json.NewEncoder(a.stdout)
 		encoder.SetEscapeHTML(false)
-		return encoder.Encode(report)
+		err = encoder.Encode(report)
 	case cmd.Bool("markdown"):
-		return report.WriteMarkdown(a.stdout, backtestIntro)
+		err = report.WriteMarkdown(a.stdout, backtestIntro)
+	default:
+		err = report.WriteText(a.stdout)
 	}
-	return report.WriteText(a.stdout)
+	if page != "" {
+		err = errors.Join(err, writeTo(page, func(w io.Writer) error { return report.WritePage(w, figures) }))
+	}
+	return err
 }
 
 const backtestIntro = "What `outcry backtest` measures; `outcry backtest --scenario all --markdown` writes this page again. Simulated posts are easier to read than people's: take these figures for what they are, a check that " +
@@ -140,7 +158,7 @@ type setting struct {
 }
 
 // pasts returns the histories that the options name.
-func (a *app) pasts(cmd *cli.Command) ([]past, error) {
+func (a *app) pasts(cmd *cli.Command, services *catalog.Catalog) ([]past, error) {
 	scenarios, kept, names := cmd.StringSlice("scenario"), cmd.String("kept"), cmd.Args().Slice()
 	given := 0
 	for _, is := range []bool{len(scenarios) > 0, kept != "", len(names) > 0} {
@@ -153,6 +171,9 @@ func (a *app) pasts(cmd *cli.Command) ([]past, error) {
 	}
 	if cmd.String("truth") != "" && len(names) == 0 {
 		return nil, usagef(cmd, "--truth goes with FILE…; scenarios bring their own")
+	}
+	if len(scenarios) == 0 && (cmd.IsSet("seeds") || cmd.IsSet("volume")) {
+		return nil, usagef(cmd, "--seeds and --volume go with --scenario")
 	}
 	switch {
 	case kept != "":
@@ -168,11 +189,14 @@ func (a *app) pasts(cmd *cli.Command) ([]past, error) {
 		p := &recordedPast{app: a, names: names, decode: decode}
 		if truth := cmd.String("truth"); truth != "" {
 			p.complete = true
-			if p.truths, err = jsonLines[backtest.Truth](truth, func(t *backtest.Truth) error {
-				if t.Service == "" || t.Start.IsZero() || t.End.Before(t.Start) {
-					return errors.New("service, start or end is missing, or the end lies before the start")
+			if p.truths, err = jsonLines(truth, func(line []byte) (t backtest.Truth, err error) {
+				if err := json.Unmarshal(line, &t); err != nil {
+					return t, err
 				}
-				return nil
+				if t.Service == "" || t.Start.IsZero() || t.End.Before(t.Start) {
+					return t, errors.New("service, start or end is missing, or the end lies before the start")
+				}
+				return t, known(services, t.Service)
 			}); err != nil {
 				return nil, err
 			}
@@ -212,12 +236,20 @@ func (a *app) pasts(cmd *cli.Command) ([]past, error) {
 func (a *app) changed(cmd *cli.Command, changes string) (Config, error) {
 	cfg := DefaultConfig()
 	environ := slices.Clone(a.environ)
+	variables, names := map[string]string{}, []string(nil)
+	for _, k := range config.Describe(&cfg, envPrefix) {
+		variables[k.Name], names = k.Variable, append(names, k.Name)
+	}
 	for change := range strings.SplitSeq(changes, ",") {
 		key, value, ok := strings.Cut(strings.TrimSpace(change), "=")
 		if !ok {
 			return cfg, usagef(cmd, "--compare has %q; expected KEY=VALUE, for example detect.false_alarms_per_month=1", change)
 		}
-		environ = append(environ, envPrefix+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+value)
+		variable, ok := variables[key]
+		if !ok {
+			return cfg, usagef(cmd, "--compare: unknown key %q; the nearest known one is %s", key, config.Nearest(key, names))
+		}
+		environ = append(environ, variable+"="+value)
 	}
 	file, err := a.configFile(cmd)
 	if err != nil {
@@ -254,10 +286,16 @@ func (a *app) runBacktest(ctx context.Context, settings []setting, pasts []past,
 		for k, p := range pasts {
 			t := &turn{app: a, cfg: s.cfg, log: log, engines: e, name: fmt.Sprintf("backtest-%s-%d-%d", time.Now().UTC().Format("20060102t150405"), n+1, k+1),
 				settings: s.name, verdicts: verdicts, figures: min(mostFigures-len(figures), mostFigures*(n+1)/len(settings)-len(figures))}
-			bar.begin(p.title(), func() float64 { return p.done(t.newest()) })
+			bar.begin(p.title(), func() float64 { return p.done(t.counts().Newest) })
 			h, pictures, err := t.run(ctx, p)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", p.title(), err)
+			}
+			if h.Posts == 0 {
+				return nil, nil, fmt.Errorf("%s: %w", p.title(), cmp.Or(nothingRead(t.counts()), errors.New("there are no posts in it")))
+			}
+			if n := t.counts().Unreadable; n > 0 {
+				log.Warn("posts could not be read and are not in the result", "history", p.title(), "unreadable", n)
 			}
 			bar.finished()
 			histories, figures = append(histories, h), append(figures, pictures...)
@@ -267,8 +305,16 @@ func (a *app) runBacktest(ctx context.Context, settings []setting, pasts []past,
 	return report, figures, nil
 }
 
+// known refuses a service that no incident can be about.
+func known(services *catalog.Catalog, id string) error {
+	if _, ok := services.ByID(id); !ok {
+		return fmt.Errorf("the catalog has no service %q; `outcry catalog` finds them", id)
+	}
+	return nil
+}
+
 // jsonLines reads a file of JSON lines.
-func jsonLines[T any](name string, check func(*T) error) (out []T, err error) {
+func jsonLines[T any](name string, decode func(line []byte) (T, error)) (out []T, err error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, errors.Unwrap(err))
@@ -280,9 +326,9 @@ func jsonLines[T any](name string, check func(*T) error) (out []T, err error) {
 		if strings.TrimSpace(lines.Text()) == "" {
 			continue
 		}
-		var x T
-		if err := cmp.Or(json.Unmarshal(lines.Bytes(), &x), check(&x)); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
+		x, err := decode(lines.Bytes())
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, n, explained(err))
 		}
 		out = append(out, x)
 	}
@@ -290,6 +336,19 @@ func jsonLines[T any](name string, check func(*T) error) (out []T, err error) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	return out, nil
+}
+
+// explained says of what is no JSON, or no time, what it should be.
+func explained(err error) error {
+	var syntax *json.SyntaxError
+	var noTime *time.ParseError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Errorf("not a JSON object: %w", err)
+	case errors.As(err, &noTime):
+		return fmt.Errorf("%.40q is no time; write RFC 3339, such as \"2010-12-22T16:00:00Z\"", noTime.Value)
+	}
+	return err
 }
 
 // writeTo makes a file.

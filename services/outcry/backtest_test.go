@@ -7,6 +7,10 @@ import (
 
 func TestBacktestFaults(t *testing.T) {
 	bad := writeFile(t, "bad.jsonl", "{\"service\":\"x\"}\n")
+	stranger := writeFile(t, "stranger.jsonl", `{"service":"no-such-service","start":"2020-01-01T00:00:00Z","end":"2020-01-01T01:00:00Z"}`)
+	misspelt := writeFile(t, "misspelt.jsonl", `{"service":"skype","start":"2020-01-01T00:00:00Z","dismised":true}`)
+	day := writeFile(t, "day.jsonl", `{"service":"skype","start":"2020-01-01","dismissed":true}`)
+	rubbish := writeFile(t, "rubbish.jsonl", "\nrubbish\n")
 	posts := writeFile(t, "posts.jsonl", "")
 	for name, tt := range map[string]struct {
 		args []string
@@ -22,7 +26,13 @@ func TestBacktestFaults(t *testing.T) {
 		"truth":       {[]string{"--truth", bad, posts}, exitFailure, "bad.jsonl:1: service, start or end is missing"},
 		"feedback":    {[]string{"--feedback", bad, posts}, exitFailure, "bad.jsonl:1: service or start is missing"},
 		"compare":     {[]string{"--scenario", "quiet", "--compare", "x"}, exitUsage, "expected KEY=VALUE"},
-		"compare key": {[]string{"--scenario", "quiet", "--compare", "detect.min_peple=3"}, exitUsage, "OUTCRY_DETECT_MIN_PEPLE"},
+		"compare key": {[]string{"--scenario", "quiet", "--compare", "detect.min_peple=3"}, exitUsage, `unknown key "detect.min_peple"; the nearest known one is detect.min_people`},
+		"page":        {[]string{"--page", "absent/page.html", posts}, exitUsage, "absent is no folder"},
+		"idle seeds":  {[]string{"--seeds", "2", posts}, exitUsage, "go with --scenario"},
+		"stranger":    {[]string{"--truth", stranger, posts}, exitFailure, `stranger.jsonl:1: the catalog has no service "no-such-service"`},
+		"misspelt":    {[]string{"--feedback", misspelt, posts}, exitFailure, `misspelt.jsonl:1: json: unknown field "dismised"`},
+		"day":         {[]string{"--feedback", day, posts}, exitFailure, `day.jsonl:1: "2020-01-01" is no time; write RFC 3339`},
+		"rubbish":     {[]string{"--feedback", rubbish, posts}, exitFailure, "rubbish.jsonl:2: not a JSON object"},
 		"format":      {[]string{"--format", "xml", posts}, exitUsage, "--format"},
 	} {
 		if got := outcry(t, append([]string{"backtest"}, tt.args...)...); got.code != tt.code || !strings.Contains(got.stderr, tt.want) {

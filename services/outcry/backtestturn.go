@@ -21,6 +21,7 @@ import (
 	"outcry.dev/pkg/simulate"
 	"outcry.dev/pkg/store"
 	"outcry.dev/pkg/topics"
+	"outcry.dev/services/ingest"
 	"outcry.dev/services/ingest/files"
 	"outcry.dev/services/ingest/source"
 )
@@ -53,12 +54,12 @@ type turn struct {
 	stages atomic.Pointer[pipeline]
 }
 
-// newest is the event time that has been read.
-func (t *turn) newest() time.Time {
+// counts is what has been read, of kept topics nothing.
+func (t *turn) counts() ingest.Counts {
 	if p := t.stages.Load(); p != nil && p.ingest != nil {
-		return p.ingest.Counts().Newest
+		return p.ingest.Counts()
 	}
-	return time.Time{}
+	return ingest.Counts{}
 }
 
 // run runs a history through the stages and returns what came out, with pictures.

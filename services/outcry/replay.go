@@ -14,6 +14,7 @@ import (
 	"outcry.dev/pkg/incident"
 	"outcry.dev/pkg/topics"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
+	"outcry.dev/services/ingest"
 	"outcry.dev/services/ingest/files"
 )
 
@@ -28,7 +29,7 @@ JSON lines, in the order of their start:
   {"id":"skype-20101222T1602","service":"skype","state":"resolved","severity":"critical","started_at":"2010-12-22T16:02:00Z",…}
 
 Several files are read as one stream in event time. Lines that cannot be read go to the topic dead.v1, with file, line and reason, and
-the run goes on. Progress goes to standard error. Nothing is alerted.
+the run goes on; where none can be read, it fails. Progress goes to standard error. Nothing is alerted.
 
 The engines are embedded and their data is removed at the end, unless --keep names a folder for it; what is kept can be asked with
 ` + "`outcry query`" + ` and looked at in a browser with ` + "`outcry api`" + `, with data_dir set to that folder.
@@ -96,7 +97,18 @@ func (a *app) replay(ctx context.Context, cmd *cli.Command) error {
 	elapsed := time.Since(started)
 	fmt.Fprintf(a.stderr, "%d posts, %d deletes, %d unreadable in %s (%.0f posts/s)\n",
 		c.Posts, c.Deletes, c.Unreadable, elapsed.Round(time.Millisecond), float64(c.Posts)/elapsed.Seconds())
-	return a.printIncidents(ctx, e)
+	if err := a.printIncidents(ctx, e); err != nil {
+		return err
+	}
+	return nothingRead(c)
+}
+
+// nothingRead is the error of files of another format than was said.
+func nothingRead(c ingest.Counts) error {
+	if c.Unreadable == 0 || c.Posts+c.Deletes > 0 {
+		return nil
+	}
+	return fmt.Errorf("nothing could be read of %d lines; is --format right? It is one of %s", c.Unreadable, strings.Join(files.Formats(), ", "))
 }
 
 // scratch points the data folder at one that is kept, or at a temporary one. The function that it returns removes the latter.

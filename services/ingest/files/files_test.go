@@ -79,7 +79,7 @@ func TestRead(t *testing.T) {
 		{"rubbish between posts", "jsonl", line("1", 1) + "\nrubbish\n\n{\"id\":\"x\"}\n" + line("2", 2) + "\n", []string{
 			"post bluesky 1",
 			"unreadable f:2: not a JSON object: invalid character 'r' looking for beginning of value at byte 1",
-			`unreadable f:4: field "source" is missing or empty;field "author" is missing or empty;field "created_at" is missing or empty`,
+			`unreadable f:4: field "source" is missing or empty; field "author" is missing or empty; field "created_at" is missing or empty`,
 			"post bluesky 2",
 		}},
 		{"the future", "jsonl", strings.Replace(line("1", 1), "2026", "2027", 1), []string{

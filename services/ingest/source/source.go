@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"outcry.dev/pkg/catalog"
@@ -124,12 +125,4 @@ func Post(p post.Post, revision int64, now time.Time, origin string, position in
 // MaxFuture is how far a network's clock may be ahead of ours.
 const MaxFuture = 5 * time.Minute
 
-func oneLine(err error) string {
-	b := []byte(err.Error())
-	for i, c := range b {
-		if c == '\n' {
-			b[i] = ';'
-		}
-	}
-	return string(b)
-}
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
