@@ -1,7 +1,8 @@
 // Package hackernews reads Hacker News through its public API. It must never write a post into a log.
 //
 // What is not obvious: items have numbers that grow, so the number of the last one is the cursor, and nothing is missed over a restart, up to a limit.
-// Edits and deletes come by a list of what changed lately, which is asked for as well. The newest items can be null for a moment: they are
+// Edits and deletes come by a list of what changed lately, which is asked for as well. What changed while nobody listened is in no list: what is stored, whichever process
+// heard it, is asked for again, a little at a time, and how far that has come is part of the cursor. The newest items can be null for a moment: they are
 // asked for again, a few times, before they are left out.
 package hackernews
 
@@ -31,15 +32,16 @@ const SourceName = "hackernews"
 
 // Config of the connector.
 type Config struct {
-	Enabled  bool          `koanf:"enabled" doc:"Whether Hacker News is read."`
-	URL      string        `koanf:"url" doc:"Base address of the API."`
-	Interval time.Duration `koanf:"interval" doc:"How often it is asked for what is new, 1s to 1h."`
-	CatchUp  int           `koanf:"catch_up" doc:"How many items are read at most after a time away, 0 to 1000000; a longer gap is told as one."`
+	Enabled      bool          `koanf:"enabled" doc:"Whether Hacker News is read."`
+	URL          string        `koanf:"url" doc:"Base address of the API."`
+	Interval     time.Duration `koanf:"interval" doc:"How often it is asked for what is new, 1s to 1h."`
+	CatchUp      int           `koanf:"catch_up" doc:"How many items are read at most after a time away, 0 to 1000000; a longer gap is told as one."`
+	RecheckEvery time.Duration `koanf:"recheck_every" doc:"How often the items that are stored are asked for again, to find those that were deleted while nobody listened, 10m to 168h."`
 }
 
 // DefaultConfig leaves it out.
 func DefaultConfig() Config {
-	return Config{URL: "https://hacker-news.firebaseio.com", Interval: 15 * time.Second, CatchUp: 5000}
+	return Config{URL: "https://hacker-news.firebaseio.com", Interval: 15 * time.Second, CatchUp: 5000, RecheckEvery: 6 * time.Hour}
 }
 
 // Validate reports every fault.
@@ -54,15 +56,18 @@ func (c Config) Validate() error {
 	if c.CatchUp < 0 || c.CatchUp > 1_000_000 {
 		faults = append(faults, fmt.Errorf("catch_up is %d; 0 to 1000000 fit", c.CatchUp))
 	}
+	if c.RecheckEvery < 10*time.Minute || c.RecheckEvery > 7*24*time.Hour {
+		faults = append(faults, fmt.Errorf("recheck_every is %s; 10m to 168h fit", c.RecheckEvery))
+	}
 	return errors.Join(faults...)
 }
 
 // Sources returns the one that there is, where it is enabled.
-func (c Config) Sources(source.Deps) ([]source.Source, error) {
+func (c Config) Sources(d source.Deps) ([]source.Source, error) {
 	if !c.Enabled {
 		return nil, nil
 	}
-	return []source.Source{&Source{cfg: c, base: strings.TrimRight(c.URL, "/"), client: polite.Client(), told: recent.New[told](remembered)}}, nil
+	return []source.Source{&Source{cfg: c, base: strings.TrimRight(c.URL, "/"), client: polite.Client(), told: recent.New[told](remembered), held: d.Held}}, nil
 }
 
 const (
@@ -72,6 +77,12 @@ const (
 	timeout    = 30 * time.Second
 	// patience is how often a null item is asked for again.
 	patience = 5
+	// perCheck is how much of the interval is given to an item that is asked for again.
+	perCheck = 250 * time.Millisecond
+	// most is how many ids of stored items are in memory.
+	most = 10_000
+	// heldPatience is how long ClickHouse is waited for, while nothing is read.
+	heldPatience = 10 * time.Second
 )
 
 // told is what was said of an item.
@@ -87,6 +98,12 @@ type Source struct {
 	client *http.Client
 	told   *recent.Map[told]
 	nulls  int // how often the next item was null
+
+	held    func(ctx context.Context, network, after string, most int) ([]string, error)
+	due     time.Time // of the next round through what is stored
+	walking bool      // through it
+	again   []string  // what of it is to be asked for next
+	checked string    // the last one that was asked for
 }
 
 // Name is "hackernews".
@@ -163,8 +180,10 @@ func (i *item) post(received time.Time) post.Post {
 
 // Run asks for what is new, and what changed, until something fails.
 func (s *Source) Run(ctx context.Context, in *source.Session) error {
-	at, err := strconv.ParseInt(in.Cursor, 10, 64)
+	number, checked, _ := strings.Cut(in.Cursor, " ")
+	at, err := strconv.ParseInt(number, 10, 64)
 	known := err == nil && at > 0
+	s.again, s.checked = nil, checked
 	for {
 		newest, err := s.newest(ctx)
 		if err != nil {
@@ -184,7 +203,10 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 		if err := s.changes(ctx, at, in); err != nil {
 			return err
 		}
-		if err := in.Emit(source.Event{Kind: source.Mark, Cursor: strconv.FormatInt(at, 10)}); err != nil {
+		if err := s.recheck(ctx, at, in); err != nil {
+			return err
+		}
+		if err := in.Emit(source.Event{Kind: source.Mark, Cursor: s.cursor(at)}); err != nil {
 			return err
 		}
 		if polite.Sleep(ctx, s.cfg.Interval) != nil {
@@ -231,7 +253,7 @@ func (s *Source) items(ctx context.Context, at, newest int64, in *source.Session
 	return at, nil
 }
 
-// changes tells what was edited or deleted lately, of items that were told, or could have been before a restart.
+// changes tells what was edited or deleted lately.
 func (s *Source) changes(ctx context.Context, at int64, in *source.Session) error {
 	var list struct {
 		Items []int64 `json:"items"`
@@ -245,6 +267,59 @@ func (s *Source) changes(ctx context.Context, at int64, in *source.Session) erro
 			ids = append(ids, id)
 		}
 	}
+	return s.changed(ctx, ids, at, in)
+}
+
+// recheck asks again, turn by turn, for what is stored.
+func (s *Source) recheck(ctx context.Context, at int64, in *source.Session) error {
+	if !s.walking {
+		if s.held == nil || time.Now().Before(s.due) {
+			return nil
+		}
+		s.walking, s.due = true, time.Now().Add(s.cfg.RecheckEvery)
+	}
+	if len(s.again) == 0 {
+		var err error
+		if s.again, err = s.stored(ctx); err != nil && ctx.Err() == nil && in.Log != nil {
+			in.Log.Warn("which items are stored could not be asked; deletes of older ones are looked for in the next round", "error", polite.Line(err.Error()))
+		}
+		if len(s.again) == 0 {
+			if err == nil {
+				s.checked = ""
+			}
+			s.walking = false
+			return nil
+		}
+	}
+	turn := s.again[:min(len(s.again), int(min(max(parallel, s.cfg.Interval/perCheck), 1000)))]
+	var ids []int64
+	for _, id := range turn {
+		// Files and others may have brought posts of Hacker News under names of their own, of which it knows nothing.
+		if n, err := strconv.ParseInt(id, 10, 64); err == nil && n > 0 && n <= at {
+			ids = append(ids, n)
+		}
+	}
+	if err := s.changed(ctx, ids, at, in); err != nil {
+		return err
+	}
+	s.again, s.checked = s.again[len(turn):], turn[len(turn)-1]
+	return nil
+}
+
+// stored returns some ids of items that are stored, after the last one that was asked for.
+func (s *Source) stored(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, heldPatience)
+	defer cancel()
+	return s.held(ctx, SourceName, s.checked, most)
+}
+
+// cursor is the last item that was told and, amid a round through what is stored, the last one of those that was asked for.
+func (s *Source) cursor(at int64) string {
+	return strings.TrimSpace(strconv.FormatInt(at, 10) + " " + s.checked)
+}
+
+// changed tells what has become of items that were told, or could have been before a restart.
+func (s *Source) changed(ctx context.Context, ids []int64, at int64, in *source.Session) error {
 	changed, err := s.fetch(ctx, ids)
 	if err != nil {
 		return err
@@ -266,7 +341,7 @@ func (s *Source) changes(ctx context.Context, at int64, in *source.Session) erro
 
 // tell emits an item, or that it is gone.
 func (s *Source) tell(i *item, fault error, raw []byte, at int64, change bool, in *source.Session) error {
-	now, cursor := time.Now(), strconv.FormatInt(at, 10)
+	now, cursor := time.Now(), s.cursor(at)
 	switch {
 	case fault != nil:
 		return in.Emit(source.Event{Kind: source.Unreadable, Cursor: cursor, Fault: &source.Fault{Origin: s.base, Position: at, Reason: polite.Line(fault.Error()), Raw: raw}})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ type server struct {
 	*httptest.Server
 	mu      sync.Mutex
 	answers map[string]string
+	asked   []string // items, in the order of requests
 	code    int
 	header  string
 }
@@ -43,6 +45,9 @@ func newServer(t *testing.T) *server {
 			w.Header().Set("Retry-After", s.header)
 			w.WriteHeader(s.code)
 			return
+		}
+		if id, ok := strings.CutPrefix(r.URL.Path, "/v0/item/"); ok {
+			s.asked = append(s.asked, strings.TrimSuffix(id, ".json"))
 		}
 		answer, ok := s.answers[strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v0/"), ".json")]
 		if !ok {
@@ -185,6 +190,73 @@ func TestResume(t *testing.T) {
 	l.expect("101 new 101")
 }
 
+// What is stored is asked for after a restart, whoever heard it, and what is gone is withdrawn, once. A restart goes on in the middle of a round. Names that
+// are not of Hacker News are nobody's business, and nothing is withdrawn that it does not know.
+func TestStoredItemsAreAskedFor(t *testing.T) {
+	s := newServer(t)
+	s.set("item/11", `{"id":11,"deleted":true}`, "item/12", comment(12, "fine"), "item/13", `{"id":13,"dead":true}`, "item/9", `{"id":9,"deleted":true}`)
+	var stored []string
+	for id := 10; id < 30; id++ {
+		stored = append(stored, fmt.Sprint(id))
+	}
+	stored = append(stored, "forum-9", "t3_9")
+	away := false
+	src := s.source()
+	src.held = func(_ context.Context, network, after string, most int) ([]string, error) {
+		if network != "hackernews" || away {
+			return nil, errors.New("away")
+		}
+		i, found := slices.BinarySearch(stored, after)
+		if found {
+			i++
+		}
+		return stored[i:min(len(stored), i+most)], nil
+	}
+	var told, cursors []string
+	session := &source.Session{Emit: func(e source.Event) error {
+		told, cursors = append(told, e.Post.ID), append(cursors, e.Cursor)
+		return nil
+	}}
+	turn := func() {
+		t.Helper()
+		if err := src.recheck(t.Context(), 100, session); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn()
+	if diff := cmp.Diff([]string{"11", "13"}, told); diff != "" || len(s.asked) != 8 || cursors[0] != "100" || src.cursor(100) != "100 17" {
+		t.Errorf("asked for %q, cursor %q\n%s", s.asked, src.cursor(100), diff)
+	}
+	for range 3 {
+		turn()
+	}
+	if len(s.asked) != 20 || src.cursor(100) != "100" {
+		t.Errorf("asked for %q, cursor %q", s.asked, src.cursor(100))
+	}
+	turn()
+	if len(s.asked) != 20 {
+		t.Error("a round too early")
+	}
+	away, src.due = true, time.Time{}
+	turn()
+	if len(s.asked) != 20 || src.walking {
+		t.Error("asked for what nobody knows of")
+	}
+
+	away = false
+	other := s.source() // after a restart in the middle of a round
+	other.held = src.held
+	s.set("item/18", `{"id":18,"deleted":true}`)
+	l := listen(t, other, "100 17")
+	l.expect("delete 18")
+	l.mark()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Contains(s.asked[20:], "17") || !slices.Contains(s.asked[20:], "29") {
+		t.Errorf("asked for %q", s.asked[20:])
+	}
+}
+
 func TestMisbehaviour(t *testing.T) {
 	for _, tt := range []struct {
 		name, answer, header, want string
@@ -224,7 +296,7 @@ func TestEmitsErrorAndProbe(t *testing.T) {
 	if err := DefaultConfig().Validate(); err != nil {
 		t.Error(err)
 	}
-	if err := (Config{CatchUp: -1}).Validate(); err == nil || strings.Count(err.Error(), "\n") != 2 {
+	if err := (Config{CatchUp: -1}).Validate(); err == nil || strings.Count(err.Error(), "\n") != 3 {
 		t.Errorf("%v", err)
 	}
 }

@@ -5,7 +5,8 @@
 //
 //   - A listing is about 1,000 items deep and has no way back beyond that. The cursor is the newest name seen of each listing; reading goes
 //     from the top down to it.
-//   - Reddit does not tell of deletes. What was told is asked for again (/api/info), and what has lost its author or text is withdrawn.
+//   - Reddit does not tell of deletes. What is stored, whichever process heard it, and what was told lately is asked for again (/api/info), a little at a
+//     time, and what has lost its author or text is withdrawn. How far a round has come is part of the cursor.
 //   - The limit is requests a minute, told by headers of each answer; a run slows down before it is reached.
 package reddit
 
@@ -15,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"html"
 	"net/http"
 	"net/url"
@@ -28,6 +30,7 @@ import (
 	"outcry.dev/pkg/post"
 	"outcry.dev/services/ingest/normal"
 	"outcry.dev/services/ingest/polite"
+	"outcry.dev/services/ingest/recent"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -42,7 +45,7 @@ type Config struct {
 	ClientID     config.Secret `koanf:"client_id" doc:"Id of the application that Reddit has approved."`
 	ClientSecret config.Secret `koanf:"client_secret" doc:"Secret of the application."`
 	Interval     time.Duration `koanf:"interval" doc:"How often each listing is asked for, 2s to 1h."`
-	RecheckEvery time.Duration `koanf:"recheck_every" doc:"How often the last 1,000 posts are asked for again, to find those that are deleted, 1m to 24h."`
+	RecheckEvery time.Duration `koanf:"recheck_every" doc:"How often the posts that are stored, and the last 1,000 that were heard, are asked for again, to find those that are deleted, 1m to 24h."`
 }
 
 // DefaultConfig leaves it out.
@@ -81,20 +84,30 @@ func (c Config) Validate() error {
 }
 
 // Sources returns the one that there is, where subreddits are named.
-func (c Config) Sources(source.Deps) ([]source.Source, error) {
+func (c Config) Sources(d source.Deps) ([]source.Source, error) {
 	if len(c.Subreddits) == 0 {
 		return nil, nil
 	}
 	c.Subreddits = slices.Compact(slices.Sorted(slices.Values(c.Subreddits)))
-	return []source.Source{&Source{cfg: c, client: polite.Client(), told: map[string]string{}}}, nil
+	return []source.Source{&Source{cfg: c, client: polite.Client(), told: recent.New[uint64](remembered), held: d.Held}}, nil
 }
 
 const (
 	maxAnswer = 16 << 20
 	timeout   = 30 * time.Second
 	maxPages  = 10 // of 100: as deep as a listing is
-	// kept is how many posts are asked for again.
+	// kept is how many posts are asked for again because they were told, stored or not.
 	kept = 1000
+	// remembered is of how many posts it is known how they read, so that an edit is told once.
+	remembered = 100_000
+	// maxNames is how many posts are asked for in a request.
+	maxNames = 100
+	// perCheck leaves 70 of 100 requests a minute to listings: one is made for so much of the interval.
+	perCheck = 2 * time.Second
+	// most is how many names of stored posts are in memory.
+	most = 10_000
+	// patience is how long ClickHouse is waited for, while nothing is read.
+	patience = 10 * time.Second
 	// reserve is how many requests of a period are left alone.
 	reserve = 5
 )
@@ -108,8 +121,13 @@ type Source struct {
 	expires time.Time
 	pause   time.Duration // before the next request, as the last answer asked
 
-	told  map[string]string // texts of what was told lately, by name
-	order []string          // of told, the oldest first
+	told  *recent.Map[uint64] // digests of texts, by name
+	order []string            // names that were told lately, the oldest first
+
+	held    func(ctx context.Context, network, after string, most int) ([]string, error)
+	due     time.Time // of the next round
+	walking bool      // through what is stored
+	again   []string  // what of it is to be asked for next
 }
 
 // Name is "reddit".
@@ -254,10 +272,11 @@ func pause(h http.Header) time.Duration {
 	return left / time.Duration(remaining-reserve+1)
 }
 
-// position is the cursor: the newest name of each listing.
+// position is the cursor: the newest name of each listing, and the last one of those that are stored that was asked for again in this round.
 type position struct {
 	Posts    string `json:"posts,omitempty"`
 	Comments string `json:"comments,omitempty"`
+	Checked  string `json:"checked,omitempty"`
 }
 
 func (p *position) cursor() string {
@@ -271,14 +290,13 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 	if in.Cursor != "" {
 		_ = json.Unmarshal([]byte(in.Cursor), &at) // of an older version: begin live
 	}
-	rechecked := time.Now()
+	s.again = nil // the cursor may have another place
 	for {
 		err := s.read(ctx, "new", &at.Posts, &at, in)
 		if err == nil {
 			err = s.read(ctx, "comments", &at.Comments, &at, in)
 		}
-		if err == nil && time.Since(rechecked) >= s.cfg.RecheckEvery {
-			rechecked = time.Now()
+		if err == nil {
 			err = s.recheck(ctx, &at, in)
 		}
 		if err == nil {
@@ -324,7 +342,7 @@ func (s *Source) read(ctx context.Context, which string, newest *string, at *pos
 		if later(found[i].Name, *newest) {
 			*newest = found[i].Name
 		}
-		if err := s.tell(&found[i], at, in); err != nil {
+		if err := s.tell(&found[i], false, at, in); err != nil {
 			return err
 		}
 	}
@@ -334,60 +352,125 @@ func (s *Source) read(ctx context.Context, which string, newest *string, at *pos
 // later compares names: t3_ and a number to the base of 36.
 func later(a, b string) bool { return len(a) > len(b) || len(a) == len(b) && a > b }
 
-func (s *Source) tell(t *thing, at *position, in *source.Session) error {
+// tell emits a post, or that it is gone; one that is stored is known, whoever heard it.
+func (s *Source) tell(t *thing, stored bool, at *position, in *source.Session) error {
 	now := time.Now()
-	before, known := s.told[t.Name]
+	before, known := s.told.Get(t.Name)
 	if t.gone() {
-		if !known {
-			return nil // nobody has heard it
+		if known && before == gone || !known && !stored {
+			return nil // withdrawn already, or nobody has heard it
 		}
-		delete(s.told, t.Name)
+		s.told.Put(t.Name, gone)
 		return in.Emit(source.Event{Kind: source.Delete, Cursor: at.cursor(), Post: post.Post{Source: SourceName, ID: t.Name, CreatedAt: now}})
 	}
 	p := t.post(now)
-	if known && before == p.Text {
+	text := digest(p.Text)
+	if known && (before == text || before == gone) {
 		return nil
 	}
 	revision := t.revision()
 	if known && revision == 0 {
 		revision = now.UnixMicro()
 	}
+	if stored && revision == 0 { // as it was heard
+		s.told.Put(t.Name, text)
+		return nil
+	}
 	e := source.Post(p, revision, now, s.cfg.URL, 0, nil)
 	e.Cursor = at.cursor()
 	if e.Kind == source.Upsert {
-		if !known {
+		s.told.Put(t.Name, text)
+		if !known && !stored {
 			s.order = append(s.order, t.Name)
-		}
-		s.told[t.Name] = p.Text
-		if len(s.order) > kept {
-			delete(s.told, s.order[0])
-			s.order = slices.Delete(s.order, 0, 1)
+			s.order = slices.Delete(s.order, 0, max(0, len(s.order)-kept))
 		}
 	}
 	return in.Emit(e)
 }
 
-// recheck asks for what was told again, and withdraws what is gone.
+// gone is the digest of what was withdrawn.
+const gone = 0
+
+func digest(text string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(text))
+	return max(h.Sum64(), gone+1)
+}
+
+// recheck asks again for what was told lately, where that is due, and then, turn by turn, for what is stored.
 func (s *Source) recheck(ctx context.Context, at *position, in *source.Session) error {
-	for names := range slices.Chunk(slices.Clone(s.order), 100) {
+	if !s.walking {
+		if time.Now().Before(s.due) {
+			return nil
+		}
+		s.walking, s.due = true, time.Now().Add(s.cfg.RecheckEvery)
+		if err := s.ask(ctx, slices.Clone(s.order), at, in); err != nil {
+			return err
+		}
+	}
+	if len(s.again) == 0 {
+		var err error
+		if s.again, err = s.stored(ctx, at.Checked); err != nil && ctx.Err() == nil && in.Log != nil {
+			in.Log.Warn("which posts are stored could not be asked; deletes of older posts are looked for in the next round", "error", polite.Line(err.Error()))
+		}
+		if len(s.again) == 0 {
+			if err == nil {
+				at.Checked = ""
+			}
+			s.walking = false
+			return nil
+		}
+	}
+	names := s.again[:min(len(s.again), maxNames*int(min(max(1, s.cfg.Interval/perCheck), 30)))]
+	// Files and others may have brought posts of Reddit under names of their own, of which Reddit knows nothing.
+	if err := s.ask(ctx, slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !fullname.MatchString(n) }), at, in); err != nil {
+		return err
+	}
+	s.again, at.Checked = s.again[len(names):], names[len(names)-1]
+	return nil
+}
+
+var fullname = regexp.MustCompile(`^t[13]_[0-9a-z]{1,13}$`)
+
+// stored returns some names of posts that are stored, after one.
+func (s *Source) stored(ctx context.Context, after string) ([]string, error) {
+	if s.held == nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return s.held(ctx, SourceName, after, most)
+}
+
+// ask asks for posts again, which were told or are stored, and withdraws what is gone.
+func (s *Source) ask(ctx context.Context, all []string, at *position, in *source.Session) error {
+	for names := range slices.Chunk(all, maxNames) {
 		l, err := s.get(ctx, "/api/info", url.Values{"id": {strings.Join(names, ",")}, "raw_json": {"1"}})
 		if err != nil {
 			return err
 		}
-		there := map[string]bool{}
+		asked := map[string]bool{}
+		for _, name := range names {
+			asked[name] = true
+		}
 		for _, c := range l.Data.Children {
-			there[c.Data.Name] = true
-			if _, known := s.told[c.Data.Name]; known {
-				if err := s.tell(&c.Data, at, in); err != nil {
-					return err
-				}
+			if !asked[c.Data.Name] {
+				continue
+			}
+			delete(asked, c.Data.Name)
+			if err := s.tell(&c.Data, true, at, in); err != nil {
+				return err
 			}
 		}
+		if len(l.Data.Children) == 0 {
+			continue // rather a fault of the server than the end of them all
+		}
 		for _, name := range names {
-			if _, known := s.told[name]; known && !there[name] && len(l.Data.Children) > 0 {
-				if err := s.tell(&thing{Name: name, Author: "[deleted]"}, at, in); err != nil {
-					return err
-				}
+			if !asked[name] {
+				continue
+			}
+			if err := s.tell(&thing{Name: name, Author: "[deleted]"}, true, at, in); err != nil {
+				return err
 			}
 		}
 	}

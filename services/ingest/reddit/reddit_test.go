@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"outcry.dev/services/ingest/polite"
+	"outcry.dev/services/ingest/recent"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -31,7 +33,9 @@ type server struct {
 	mu     sync.Mutex
 	posts  []string // the newest first
 	info   string
-	answer http.HandlerFunc // in place of listings
+	known  map[string]string // what info knows by name, in place of info
+	asked  []string          // names that info was asked for, one request each
+	answer http.HandlerFunc  // in place of listings
 	login  string
 	logins int
 }
@@ -55,6 +59,15 @@ func newServer(t *testing.T) *server {
 			w.WriteHeader(http.StatusUnauthorized)
 		case s.answer != nil:
 			s.answer(w, r)
+		case r.URL.Path == "/api/info" && s.known != nil:
+			s.asked = append(s.asked, r.URL.Query().Get("id"))
+			var found []string
+			for name := range strings.SplitSeq(r.URL.Query().Get("id"), ",") {
+				if t, ok := s.known[name]; ok {
+					found = append(found, t)
+				}
+			}
+			fmt.Fprintf(w, `{"kind":"Listing","data":{"children":[%s],"after":null}}`, strings.Join(found, ","))
 		case r.URL.Path == "/api/info":
 			fmt.Fprint(w, s.info)
 		case r.URL.Path == "/r/netflix+skype/new":
@@ -181,6 +194,84 @@ func TestDeletesAndEdits(t *testing.T) {
 	next("t3_a hello", "t3_b netflix is down", "delete t3_a", "t3_b never mind (edit)")
 }
 
+// stock is what is stored.
+type stock struct {
+	ids  []string // in order
+	away bool
+}
+
+func (s *stock) held(_ context.Context, network, after string, most int) ([]string, error) {
+	if network != "reddit" || s.away {
+		return nil, errors.New("away")
+	}
+	i, found := slices.BinarySearch(s.ids, after)
+	if found {
+		i++
+	}
+	return s.ids[i:min(len(s.ids), i+most)], nil
+}
+
+// What is stored is asked for after a restart, whoever heard it: what is gone is withdrawn, what was edited is told, once. Names that are not Reddit's are nobody's business.
+func TestStoredPostsAreAskedFor(t *testing.T) {
+	s := newServer(t)
+	s.known = map[string]string{"t3_a": item("t3_a", "[deleted]", "hello"), "t3_b": item("t3_b", "bob", "fine"), "t1_x": item("t1_x", "eve", "[removed]"),
+		"t3_d": strings.Replace(item("t3_d", "dan", "edited"), `"edited":false`, `"edited":1790000000.0`, 1), "t3_z": item("t3_z", "[deleted]", "nobody asked")}
+	s.known["t1_x"] = `{"kind":"t1","data":{"name":"t1_x","author":"eve","body":"[removed]"}}`
+	h := &stock{ids: []string{"2010-1,t3_z", "forum-7", "t1_x", "t3_a", "t3_b", "t3_c", "t3_d"}}
+	src := s.source(t)
+	src.held = h.held
+	next, _ := listen(t, src, "")
+	next("delete t1_x", "delete t3_a", "t3_d edited (edit)", "delete t3_c")
+	s.set(func() { s.posts = []string{item("t3_e", "ann", "new")} })
+	next("t3_e new")
+	s.set(func() { s.known["t3_b"] = item("t3_b", "[deleted]", "fine") })
+	next("delete t3_b") // in a further round, which finds nothing else
+	s.set(func() {
+		if want := "t1_x,t3_a,t3_b,t3_c,t3_d"; !slices.Contains(s.asked, want) || slices.ContainsFunc(s.asked, func(ids string) bool { return strings.Contains(ids, "forum") || strings.Contains(ids, "t3_z") }) {
+			t.Errorf("asked for %q", s.asked)
+		}
+	})
+}
+
+// A restart goes on in the middle of a round; the next one begins at the beginning. An empty answer, or ClickHouse being away, withdraws nothing.
+func TestRoundsGoOnOverRestarts(t *testing.T) {
+	s := newServer(t)
+	s.known = map[string]string{}
+	h := &stock{}
+	for i := range 250 {
+		h.ids = append(h.ids, fmt.Sprintf("t3_%03d", i))
+		s.known[h.ids[i]] = item(h.ids[i], "ann", "x")
+	}
+	src := s.source(t)
+	src.held, src.cfg.RecheckEvery = h.held, time.Hour
+	at := position{Checked: "t3_149"}
+	for range 3 {
+		if err := src.recheck(t.Context(), &at, &source.Session{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{strings.Join(h.ids[150:], ",")}; !slices.Equal(s.asked, want) || at.Checked != "" || src.walking {
+		t.Errorf("asked for %q; at %q", s.asked, at.Checked)
+	}
+	if err := src.recheck(t.Context(), &at, &source.Session{}); err != nil || len(s.asked) != 1 {
+		t.Errorf("%v; a round too early", err)
+	}
+	src.due = time.Time{}
+	if err := src.recheck(t.Context(), &at, &source.Session{}); err != nil || s.asked[1] != strings.Join(h.ids[:100], ",") || at.cursor() != `{"checked":"t3_099"}` {
+		t.Errorf("%v; asked for %q; at %s", err, s.asked[1], at.cursor())
+	}
+	s.known, h.away = map[string]string{}, true
+	emit := func(e source.Event) error { t.Errorf("told %+v", e); return nil }
+	for range 3 {
+		if err := src.recheck(t.Context(), &at, &source.Session{Emit: emit}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if at.Checked != "t3_249" || src.walking {
+		t.Errorf("at %q", at.Checked)
+	}
+}
+
 // A restart goes on where it was; what lies deeper than a listing is a gap.
 func TestResume(t *testing.T) {
 	s := newServer(t)
@@ -300,9 +391,9 @@ func FuzzListing(f *testing.F) {
 		if json.Unmarshal(raw, &l) != nil {
 			return
 		}
-		s := &Source{told: map[string]string{}}
+		s := &Source{told: recent.New[uint64](10)}
 		for i := range l.Data.Children {
-			_ = s.tell(&l.Data.Children[i].Data, &position{}, &source.Session{Emit: func(e source.Event) error {
+			_ = s.tell(&l.Data.Children[i].Data, i%2 > 0, &position{}, &source.Session{Emit: func(e source.Event) error {
 				if e.Kind == source.Upsert && e.Post.Validate() != nil {
 					t.Errorf("%q gave %+v", raw, e)
 				}
