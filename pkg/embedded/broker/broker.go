@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake" // the only pure-Go broker that speaks the whole protocol, groups included, and keeps a log on disk
 
@@ -30,6 +32,9 @@ type Config struct {
 	// for trying clients, and nothing is trimmed then.
 	TLS   *tls.Config
 	Users map[string]string
+
+	// trimEvery is how often the sizes are looked at; 0 is five seconds.
+	trimEvery time.Duration
 }
 
 // Validate reports everything that is wrong with the configuration.
@@ -61,7 +66,9 @@ func (c Config) retentionBytes() int64 {
 // Broker is a running Kafka broker.
 type Broker struct {
 	cluster *kfake.Cluster
-	addrs   []string
+	options []kfake.Opt
+	log     string // kfake's folder; empty in memory
+	door    *door
 	lock    *dirlock.Lock // nil in memory
 	trimmer *trimmer      // nil where clients must show who they are
 	close   sync.Once
@@ -75,8 +82,44 @@ func Start(cfg Config, log *slog.Logger) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	b := &Broker{}
+	if err := b.open(cfg, log); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the embedded broker: %w", err), b.Close())
+	}
+	debug.FreeOSMemory() // reading the log leaves garbage of its size
+	return b, nil
+}
+
+// open starts everything. Where it fails, Close ends what it has started.
+func (b *Broker) open(cfg Config, log *slog.Logger) error {
+	var err error
+	if cfg.DataDir != "" {
+		if b.lock, err = dirlock.Acquire(cfg.DataDir); err != nil {
+			return err
+		}
+		b.log = filepath.Join(cfg.DataDir, "log")
+		if err := compactAtRest(b.log); err != nil {
+			log.Warn("the embedded broker's log was not compacted", "err", err)
+		}
+	}
+	if b.door, err = openDoor(fmt.Sprintf("127.0.0.1:%d", cfg.Port)); err != nil {
+		return err
+	}
+	b.options = b.kfake(cfg, log)
+	if b.cluster, err = kfake.NewCluster(b.options...); err != nil {
+		return err
+	}
+	if cfg.TLS == nil && cfg.Users == nil {
+		b.trimmer, err = startTrimmer(b, cfg, log)
+	}
+	return err
+}
+
+// kfake is how kfake is to run.
+func (b *Broker) kfake(cfg Config, log *slog.Logger) []kfake.Opt {
 	options := []kfake.Opt{
-		kfake.Ports(cfg.Port),
+		kfake.NumBrokers(1),
+		kfake.ListenFn(b.door.listen),
 		kfake.ClusterID("outcry"),
 		kfake.WithLogger(logger{log}),
 		kfake.BrokerConfigs(settings(cfg)),
@@ -92,33 +135,34 @@ func Start(cfg Config, log *slog.Logger) (*Broker, error) {
 			}
 		}
 	}
-	b := &Broker{}
-	if cfg.DataDir != "" {
-		lock, err := dirlock.Acquire(cfg.DataDir)
-		if err != nil {
-			return nil, fmt.Errorf("start the embedded broker: %w", err)
-		}
-		b.lock = lock
-		options = append(options, kfake.DataDir(filepath.Join(cfg.DataDir, "log")))
+	if b.log != "" {
+		options = append(options, kfake.DataDir(b.log))
 		if cfg.SyncWrites {
 			options = append(options, kfake.SyncWrites())
 		}
 	}
-	cluster, err := kfake.NewCluster(options...)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start the embedded broker on 127.0.0.1:%d: %w", cfg.Port, err), b.unlock())
+	return options
+}
+
+// reopen closes kfake, does something to its files, and starts it again. Clients are cut off and find it at the same address. It tries until it
+// succeeds or ctx ends.
+func (b *Broker) reopen(ctx context.Context, log *slog.Logger, between func()) {
+	b.cluster.Close()
+	between()
+	for {
+		cluster, err := kfake.NewCluster(b.options...)
+		if err == nil {
+			b.cluster = cluster
+			debug.FreeOSMemory()
+			return
+		}
+		log.Error("the embedded broker does not open its log again; trying on", "err", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
 	}
-	b.cluster = cluster
-	b.addrs = cluster.ListenAddrs()
-	if cfg.TLS != nil || cfg.Users != nil {
-		return b, nil
-	}
-	if b.trimmer, err = startTrimmer(b.addrs, cfg.retentionBytes(), log); err != nil {
-		cluster.Close()
-		return nil, errors.Join(err, b.unlock())
-	}
-	debug.FreeOSMemory() // reading the log leaves garbage of its size
-	return b, nil
 }
 
 // settings differ from Kafka's own defaults for reasons that doc.go gives.
@@ -135,7 +179,7 @@ func settings(cfg Config) map[string]string {
 }
 
 // Addrs are the bootstrap addresses, as host:port.
-func (b *Broker) Addrs() []string { return append([]string(nil), b.addrs...) }
+func (b *Broker) Addrs() []string { return []string{b.door.listener.Addr().String()} }
 
 // Close ends the connections, writes what a fast start needs, and gives the data folder free. Later calls return the first's result.
 func (b *Broker) Close() error {
@@ -143,15 +187,15 @@ func (b *Broker) Close() error {
 		if b.trimmer != nil {
 			b.trimmer.stop()
 		}
-		b.cluster.Close()
-		b.err = b.unlock()
+		if b.cluster != nil {
+			b.cluster.Close()
+		}
+		if b.door != nil {
+			b.err = b.door.close()
+		}
+		if b.lock != nil {
+			b.err = errors.Join(b.err, b.lock.Release())
+		}
 	})
 	return b.err
-}
-
-func (b *Broker) unlock() error {
-	if b.lock == nil {
-		return nil
-	}
-	return b.lock.Release()
 }

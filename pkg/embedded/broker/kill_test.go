@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -18,7 +19,8 @@ import (
 const victimName = "broker-to-be-killed"
 
 func beVictim(dir string) {
-	b, err := Start(Config{DataDir: dir}, quiet())
+	// It looks often, so that a kill can come while it compacts.
+	b, err := Start(Config{DataDir: dir, trimEvery: 10 * time.Millisecond}, quiet())
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

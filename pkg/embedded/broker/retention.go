@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,26 +17,25 @@ import (
 // hardFactor times RetentionBytes is where a partition loses records that somebody has yet to read.
 const hardFactor = 32
 
-// trimEvery is how often the sizes are looked at.
-const trimEvery = 5 * time.Second
-
 // trimmer keeps the log small: see "Retention" in doc.go for what it does and why kfake's own cleaner does not do it.
 type trimmer struct {
+	broker *Broker
 	client *kgo.Client
 	bytes  int64
 	log    *slog.Logger
+	grown  map[partition]growth
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
-func startTrimmer(addrs []string, bytes int64, log *slog.Logger) (*trimmer, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.ClientID("outcry-retention"))
+func startTrimmer(b *Broker, cfg Config, log *slog.Logger) (*trimmer, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs()...), kgo.ClientID("outcry-retention"))
 	if err != nil {
 		return nil, fmt.Errorf("start the broker's retention: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &trimmer{client: client, bytes: bytes, log: log, cancel: cancel, done: make(chan struct{})}
-	go t.run(ctx)
+	t := &trimmer{broker: b, client: client, bytes: cfg.retentionBytes(), log: log, grown: map[partition]growth{}, cancel: cancel, done: make(chan struct{})}
+	go t.run(ctx, cmp.Or(cfg.trimEvery, 5*time.Second))
 	return t, nil
 }
 
@@ -45,9 +45,9 @@ func (t *trimmer) stop() {
 	t.client.Close()
 }
 
-func (t *trimmer) run(ctx context.Context) {
+func (t *trimmer) run(ctx context.Context, every time.Duration) {
 	defer close(t.done)
-	tick := time.NewTicker(trimEvery)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
@@ -58,7 +58,114 @@ func (t *trimmer) run(ctx context.Context) {
 		if err := t.trim(ctx); err != nil && ctx.Err() == nil {
 			t.log.Warn("the embedded broker's log was not trimmed", "err", err)
 		}
+		if err := t.compact(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			t.log.Warn("the embedded broker's log was not compacted", "err", err)
+		}
 	}
+}
+
+// growth is what is known of a compacted partition: how far it reached when nothing in it was superseded, and since when it has reached further.
+type growth struct {
+	clean extent
+	since time.Time // zero while it has not grown
+}
+
+// compact makes one pass over the partitions of compacted topics. Superseded records go when a partition has grown three quarters of its
+// topic's max.compaction.lag.ms ago, so that they are gone before that time is over; where one is due, the others go along.
+func (t *trimmer) compact(ctx context.Context, now time.Time) error {
+	if t.broker.log == "" {
+		return nil
+	}
+	all, err := compactedPartitions(t.broker.log)
+	if err != nil {
+		return err
+	}
+	due := false
+	var grown []compacted
+	for _, p := range all {
+		reach, err := p.extent()
+		if err != nil {
+			return fmt.Errorf("look at the size of %s/%d: %w", p.topic, p.index, err)
+		}
+		switch g := t.grown[p.partition]; {
+		case reach == g.clean:
+			t.grown[p.partition] = growth{clean: reach}
+			continue
+		case g.since.IsZero():
+			t.grown[p.partition] = growth{g.clean, now}
+		case now.Sub(g.since) >= p.lag*3/4:
+			due = true
+		}
+		grown = append(grown, p)
+	}
+	if !due {
+		return nil
+	}
+	return t.rewrite(ctx, grown)
+}
+
+// rewrite compacts partitions that have grown.
+func (t *trimmer) rewrite(ctx context.Context, grown []compacted) error {
+	first := map[partition]int64{}
+	for _, p := range grown {
+		first[p.partition] = -2
+	}
+	first, err := t.offsets(ctx, first)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	failed := func(p compacted, err error) { // to be tried again when as much time has passed again
+		t.grown[p.partition] = growth{since: time.Now()}
+		faults = append(faults, fmt.Errorf("compact %s/%d: %w", p.topic, p.index, err))
+	}
+	var under []*compaction
+	defer func() {
+		for _, c := range under {
+			c.drop()
+		}
+	}()
+	for _, p := range grown {
+		reach, err := p.extent()
+		if err != nil {
+			failed(p, err)
+			continue
+		}
+		c := newCompaction(p, first[p.partition])
+		under = append(under, c)
+		some, err := c.prepare(ctx)
+		switch {
+		case err != nil:
+			failed(p, err)
+		case !some:
+			t.grown[p.partition] = growth{clean: reach}
+		default:
+			continue
+		}
+		c.drop()
+		under = under[:len(under)-1]
+	}
+	if len(under) == 0 || ctx.Err() != nil {
+		return errors.Join(faults...)
+	}
+	began := time.Now()
+	t.broker.reopen(ctx, t.log, func() {
+		for _, c := range under {
+			err := c.finish()
+			if err != nil {
+				c.drop()
+			}
+			reach, atEnd := c.extent()
+			if err := errors.Join(err, atEnd); err != nil {
+				failed(c.compacted, err)
+				continue
+			}
+			c.changes = nil
+			t.grown[c.partition] = growth{clean: reach}
+		}
+	})
+	t.log.Info("the embedded broker has compacted topics", "partitions", len(under), "stopped_for", time.Since(began))
+	return errors.Join(faults...)
 }
 
 type partition struct {
