@@ -80,7 +80,9 @@ func Decode(line []byte) (Post, error) {
 			return Post{}, fmt.Errorf("not a JSON object: %w at byte %d", syntax, syntax.Offset)
 		}
 		var wrongType *json.UnmarshalTypeError
-		if errors.As(err, &wrongType) {
+		if errors.As(err, &wrongType) && wrongType.Field == "" {
+			return Post{}, fmt.Errorf("not a JSON object: it is of type %s", wrongType.Value)
+		} else if wrongType != nil {
 			return Post{}, fmt.Errorf("field %q holds a %s where a %s belongs", wrongType.Field, wrongType.Value, wrongType.Type)
 		}
 		value := "no text" // the one field that reads itself is the time

@@ -66,7 +66,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"number with a leading zero", whole + `,"n":01}`, `invalid character '1' after object key:value pair`},
 		{"number without digits", whole + `,"n":-}`, `invalid character '}' in numeric literal`},
 		{"bad escape", strings.Replace(whole, "hi", `\x`, 1) + `}`, `invalid character 'x' in string escape code`},
-		{"a list", `[]`, `a array where a post.Post belongs`},
+		{"a list", `[]`, `not a JSON object: it is of type array`},
 		{"a number for a text", strings.Replace(whole, `"hi"`, `7`, 1) + `}`, `field "text" holds a number where a string belongs`},
 		{"no time", strings.Replace(whole, `2026-01-02T03:04:05.678Z`, `yesterday`, 1) + `}`, `field "created_at" is "yesterday"; write RFC 3339`},
 		{"time as a number", strings.Replace(whole, `"2026-01-02T03:04:05.678Z"`, `1767323045`, 1) + `}`, `field "created_at" is no text; write RFC 3339`},

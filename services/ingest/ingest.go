@@ -285,7 +285,11 @@ func (s *Stage) unreadable(f *source.Fault) {
 	if s.counts.Unreadable > loggedFaults {
 		level = slog.LevelDebug // dead.v1 has them all
 	}
-	s.deps.Log.Log(context.Background(), level, "unreadable post goes to dead.v1", "origin", f.Origin, "line", f.Position, "reason", f.Reason)
+	place := []any{"origin", f.Origin}
+	if f.Position > 0 { // networks have no lines
+		place = append(place, "line", f.Position)
+	}
+	s.deps.Log.Log(context.Background(), level, "unreadable post goes to dead.v1", append(place, "reason", f.Reason)...)
 	if s.counts.Unreadable == loggedFaults {
 		s.deps.Log.Warn("further unreadable posts are logged at level debug alone; dead.v1 has them all")
 	}

@@ -103,6 +103,7 @@ type Source struct {
 	due     time.Time // of the next round through what is stored
 	walking bool      // through it
 	again   []string  // what of it is to be asked for next
+	final   bool      // nothing follows again
 	checked string    // the last one that was asked for
 }
 
@@ -183,7 +184,7 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 	number, checked, _ := strings.Cut(in.Cursor, " ")
 	at, err := strconv.ParseInt(number, 10, 64)
 	known := err == nil && at > 0
-	s.again, s.checked = nil, checked
+	s.again, s.final, s.checked = nil, false, checked
 	for {
 		newest, err := s.newest(ctx)
 		if err != nil {
@@ -276,11 +277,18 @@ func (s *Source) recheck(ctx context.Context, at int64, in *source.Session) erro
 		if s.held == nil || time.Now().Before(s.due) {
 			return nil
 		}
-		s.walking, s.due = true, time.Now().Add(s.cfg.RecheckEvery)
+		s.walking, s.final = true, false
+		if s.checked == "" { // else it is the rest of a round of before a restart, which may have passed what was withdrawn since
+			s.due = time.Now().Add(s.cfg.RecheckEvery)
+		}
 	}
 	if len(s.again) == 0 {
 		var err error
-		if s.again, err = s.stored(ctx); err != nil && ctx.Err() == nil && in.Log != nil {
+		if !s.final {
+			s.again, err = s.stored(ctx)
+			s.final = len(s.again) < most // what is stored from now on is new
+		}
+		if err != nil && ctx.Err() == nil && in.Log != nil {
 			in.Log.Warn("which items are stored could not be asked; deletes of older ones are looked for in the next round", "error", polite.Line(err.Error()))
 		}
 		if len(s.again) == 0 {

@@ -75,6 +75,9 @@ func (c Config) Validate() error {
 func (c Config) tokens() (map[string]string, error) {
 	all := strings.TrimSpace(c.Tokens.Reveal())
 	tokens := map[string]string{}
+	if strings.ContainsAny(all, "\"'{}") {
+		return nil, errors.New("tokens holds quotes or braces, which no token has; write host=token for each instance, joined by commas")
+	}
 	if all == "" {
 		return tokens, nil
 	}

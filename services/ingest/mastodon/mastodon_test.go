@@ -624,6 +624,7 @@ func TestConfig(t *testing.T) {
 		}, 0},
 		{"one token for two", func(c *Config) { c.Instances, c.Tokens = []string{"https://a.example", "https://b.example"}, "secret" }, 1},
 		{"a token for a stranger", func(c *Config) { c.Instances, c.Tokens = []string{"https://a.example"}, "b.example=x" }, 1},
+		{"a token in JSON", func(c *Config) { c.Instances, c.Tokens = []string{"https://a.example"}, `{"a.example": "secret"}` }, 1},
 		{"half a token", func(c *Config) { c.Instances, c.Tokens = []string{"https://a.example"}, "a.example=" }, 1},
 		{"addresses", func(c *Config) {
 			c.Instances = []string{"a.example", "https://u:p@b.example", "https://c", "https://c/"}

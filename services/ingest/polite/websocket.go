@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -126,7 +127,7 @@ type CloseError struct {
 }
 
 func (e *CloseError) Error() string {
-	return fmt.Sprintf("the server closed the connection with %d %s", e.Code, e.Reason)
+	return strings.TrimSpace(fmt.Sprintf("the server closed the connection with %d %s", e.Code, e.Reason))
 }
 
 // Write sends a text message.

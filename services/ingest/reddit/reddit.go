@@ -128,6 +128,7 @@ type Source struct {
 	due     time.Time // of the next round
 	walking bool      // through what is stored
 	again   []string  // what of it is to be asked for next
+	final   bool      // nothing follows again
 }
 
 // Name is "reddit".
@@ -290,7 +291,7 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 	if in.Cursor != "" {
 		_ = json.Unmarshal([]byte(in.Cursor), &at) // of an older version: begin live
 	}
-	s.again = nil // the cursor may have another place
+	s.again, s.final = nil, false // the cursor may have another place
 	for {
 		err := s.read(ctx, "new", &at.Posts, &at, in)
 		if err == nil {
@@ -403,14 +404,21 @@ func (s *Source) recheck(ctx context.Context, at *position, in *source.Session) 
 		if time.Now().Before(s.due) {
 			return nil
 		}
-		s.walking, s.due = true, time.Now().Add(s.cfg.RecheckEvery)
+		s.walking, s.final = true, false
+		if at.Checked == "" { // else it is the rest of a round of before a restart, which may have passed what was withdrawn since
+			s.due = time.Now().Add(s.cfg.RecheckEvery)
+		}
 		if err := s.ask(ctx, slices.Clone(s.order), at, in); err != nil {
 			return err
 		}
 	}
 	if len(s.again) == 0 {
 		var err error
-		if s.again, err = s.stored(ctx, at.Checked); err != nil && ctx.Err() == nil && in.Log != nil {
+		if !s.final {
+			s.again, err = s.stored(ctx, at.Checked)
+			s.final = len(s.again) < most // what is stored from now on is new
+		}
+		if err != nil && ctx.Err() == nil && in.Log != nil {
 			in.Log.Warn("which posts are stored could not be asked; deletes of older posts are looked for in the next round", "error", polite.Line(err.Error()))
 		}
 		if len(s.again) == 0 {
