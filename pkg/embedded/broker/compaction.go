@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -104,7 +105,7 @@ func (p compacted) extent() (extent, error) {
 
 // segment is one file of a partition's log.
 type segment struct {
-	base int64 // its name: no record in it has a lower offset
+	base int64 // its name; no record in it has a lower offset
 	path string
 	info fs.FileInfo
 }
@@ -128,7 +129,7 @@ func (p compacted) segments() ([]segment, error) {
 		}
 		all = append(all, segment{base, filepath.Join(p.dir, entry.Name()), info})
 	}
-	slices.SortFunc(all, func(a, b segment) int { return int(min(1, max(-1, a.base-b.base))) })
+	slices.SortFunc(all, func(a, b segment) int { return cmp.Compare(a.base, b.base) })
 	return all, nil
 }
 

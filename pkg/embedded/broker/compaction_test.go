@@ -234,6 +234,33 @@ func TestDeletedRecordsStayDeleted(t *testing.T) {
 	}
 }
 
+// Where a segment cannot be written anew, as on a full disk, the log stays as it is, and the broker runs on.
+func TestWhatCannotBeWrittenStays(t *testing.T) {
+	cfg, log := quickly(t.TempDir()), &syncBuffer{}
+	b, err := Start(cfg, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, b) })
+	c := client(t, b)
+	createTopic(t, c, compactedTopic, 1, "cleanup.policy=compact", "max.compaction.lag.ms=1000")
+	obstacle := filepath.Join(cfg.DataDir, "log", "partitions", compactedTopic+"-0", "0"+nextSuffix)
+	if err := os.MkdirAll(filepath.Join(obstacle, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		write(t, c, keyed("a", fmt.Sprint(i)))
+	}
+	eventually(t, "the compaction has failed twice", func() bool { return strings.Count(log.String(), "was not compacted") > 1 })
+	if got, want := holds(t, b, 0), []at{{0, "a", "0"}, {1, "a", "1"}, {2, "a", "2"}}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if err := os.RemoveAll(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "superseded records are gone", func() bool { return slices.Equal(holds(t, b, 0), []at{{2, "a", "2"}}) })
+}
+
 // Who writes and who reads as a group is cut off by a compaction, and goes on.
 func TestWritersAndGroupsGoOnAcrossACompaction(t *testing.T) {
 	b := start(t, quickly(t.TempDir()))

@@ -49,7 +49,8 @@
 // restarts, and groups join anew. That is so three quarters of max.compaction.lag.ms after a partition has grown, if there is anything in it
 // to take out: every nine hours in Outcry. Beside it a pass looks at file sizes only, and a partition in which nothing is superseded is read but not
 // written. 100 MB of one partition took half a second, of which the broker was away for 0.1 to 0.2; each further 100 MB of log, of whichever
-// topic, are 0.2 more. It takes memory for one segment and for the keys, and as a start does.
+// topic, are 0.2 more. It takes memory for one segment and for the keys, and then
+// as a start does; what was compacted is read as after a kill.
 //
 // Without a data folder nothing is compacted, since there is nothing to open again: Outcry's commands all have one.
 //
