@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"outcry.dev/pkg/topics"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 	"outcry.dev/services/ingest"
+	"outcry.dev/services/ingest/polite"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -121,11 +123,25 @@ func (a *app) sources(ctx context.Context, cfg Config, asJSON bool) error {
 		return err
 	}
 	for _, l := range lines {
-		if l.Note != "" {
-			fmt.Fprintf(a.stdout, "\n%s: %s\n", l.Source, l.Note)
+		for _, note := range l.notes() {
+			fmt.Fprintf(a.stdout, "\n%s: %s\n", l.Source, note)
 		}
 	}
 	return nil
+}
+
+// notes are what a person should know of a source besides.
+func (l *sourceLine) notes() (notes []string) {
+	if l.Note != "" {
+		notes = append(notes, l.Note)
+	}
+	if l.Unreadable > 0 {
+		notes = append(notes, fmt.Sprintf("%d unreadable since its process began; dead.v1 has them, with the reasons", l.Unreadable))
+	}
+	if l.Gaps > 0 {
+		notes = append(notes, fmt.Sprintf("%d gaps, in which posts were missed; the last one: %s", l.Gaps, l.LastGap))
+	}
+	return notes
 }
 
 // configuredSources are those that a live ingest would run.
@@ -164,11 +180,21 @@ func (a *app) examineSources(ctx context.Context, cfg Config, check func(what st
 			defer cancel()
 			found, err := p.Probe(ctx)
 			if err != nil {
-				return "", fmt.Errorf("%w; check its section of ingest, or leave it out there", err)
+				return "", fmt.Errorf("%w; %s", err, remedy(s.Name(), err))
 			}
 			return found, nil
 		})
 	}
+}
+
+// remedy says what may help against the failure of a probe.
+func remedy(name string, err error) string {
+	var answer *polite.StatusError
+	if errors.As(err, &answer) && (answer.Code == http.StatusTooManyRequests || answer.Code >= 500) {
+		return "the server is busy, or has had enough of requests: ask again in some minutes"
+	}
+	section, _, _ := strings.Cut(name, "/")
+	return "check ingest." + section + " in the configuration, or leave it out there"
 }
 
 // sourceLines joins what is configured with what was told.

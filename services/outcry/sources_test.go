@@ -45,10 +45,28 @@ func TestSourceLines(t *testing.T) {
 	}
 }
 
+// What was lost is not hidden in JSON.
+func TestSourceNotes(t *testing.T) {
+	l := sourceLine{Note: "its own", Unreadable: 7, Gaps: 2, LastGap: "items 5 to 9"}
+	want := []string{"its own", "7 unreadable since its process began; dead.v1 has them, with the reasons", "2 gaps, in which posts were missed; the last one: items 5 to 9"}
+	if diff := cmp.Diff(want, l.notes()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if got := (&sourceLine{Posts: 5}).notes(); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}
+
 // A source that answers is told from one that does not.
 func TestDoctorAsksSources(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/subscribe" {
+		switch r.URL.Path {
+		case "/page":
+			return
+		case "/busy":
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		case "/elsewhere":
 			http.Error(w, "nothing here", http.StatusNotFound)
 			return
 		}
@@ -61,7 +79,12 @@ func TestDoctorAsksSources(t *testing.T) {
 		_ = c.Close(1000, "")
 	}))
 	defer server.Close()
-	for path, want := range map[string]string{"/subscribe": "ok     source jetstream", "/elsewhere": "wrong  source jetstream the server answered 404 Not Found: nothing here; check its section"} {
+	for path, want := range map[string]string{
+		"/subscribe": "ok     source jetstream",
+		"/elsewhere": "wrong  source jetstream the server answered 404 Not Found: nothing here; check ingest.jetstream in the configuration",
+		"/page":      "wrong  source jetstream the server answered 200 OK in place of opening a WebSocket; is that the address of one?; check ingest.jetstream",
+		"/busy":      "wrong  source jetstream the server answered 429 Too Many Requests; the server is busy, or has had enough of requests: ask again in some minutes",
+	} {
 		cfg := DefaultConfig()
 		cfg.Ingest.Jetstream.URL = "ws" + strings.TrimPrefix(server.URL, "http") + path
 		var got strings.Builder

@@ -164,7 +164,7 @@ func TestMisbehaviour(t *testing.T) {
 	}{
 		{"refused", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "invalid cursor", 400) }, nil, "the server answered 400 Bad Request: invalid cursor"},
 		{"starting", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "starting", http.StatusServiceUnavailable) }, nil, "the server answered 503 Service Unavailable: starting"},
-		{"200 and the end", func(http.ResponseWriter, *http.Request) {}, nil, "dial: "},
+		{"200 and the end", func(http.ResponseWriter, *http.Request) {}, nil, "200 OK in place of opening a WebSocket"},
 		{"hangs up at once", talk(t, 0), nil, "read: "},
 		{"says why", talk(t, 1008, said(1, now)), []string{"post 1"}, "the server closed the connection with 1008 so it is"},
 		{"slow readers are sent away", talk(t, 1013, said(1, now)), []string{"post 1"}, "1013"},

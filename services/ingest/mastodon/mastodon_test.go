@@ -444,7 +444,7 @@ func TestStreamsRefused(t *testing.T) {
 		{"no token", "websocket", code(401), "read:statuses", 5 * time.Second},
 		{"no token", "sse", code(401), "read:statuses", 5 * time.Second},
 		{"no scope", "websocket", code(403), "read:statuses", 5 * time.Second},
-		{"200 and the end", "websocket", code(200), "dial", 500 * time.Millisecond},
+		{"200 and the end", "websocket", code(200), "200 OK in place", 500 * time.Millisecond},
 		{"200 and the end", "sse", code(200, "Content-Type", "text/event-stream"), "ended the stream", 500 * time.Millisecond},
 		{"429", "websocket", code(429), "429", time.Minute},
 		{"429", "sse", code(429), "429", time.Minute},

@@ -64,6 +64,7 @@ func Dial(ctx context.Context, address string, o Options) (*WebSocket, error) {
 			if status := Check(resp, time.Now()); status != nil {
 				return nil, status
 			}
+			return nil, fmt.Errorf("the server answered %s in place of opening a WebSocket; is that the address of one?", resp.Status)
 		}
 		return nil, fmt.Errorf("dial: %w", err)
 	}
