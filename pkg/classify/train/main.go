@@ -26,6 +26,7 @@ func defaultOptions() options {
 	o := options{label: base, symptom: base, folds: 10}
 	o.label.Classes, o.symptom.Classes = labelCount, symptomCount
 	o.symptom.L2 = 2e-4 // a tenth of the examples, and three times the classes
+	o.label.Runs, o.symptom.Runs = 4, 1
 	return o
 }
 

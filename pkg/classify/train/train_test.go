@@ -149,7 +149,7 @@ func TestFitIsReproducible(t *testing.T) {
 	for i := range 200 {
 		examples = append(examples, linear.Example{Index: []uint32{uint32(i % 7), uint32(10 + i%3)}, Value: []float32{0.6, 0.8}, Class: i % 3, Weight: 1})
 	}
-	o := linear.Options{Features: 64, Classes: 3, Epochs: 8, Rate: 0.3, L2: 1e-5, Dropout: 0.5, Seed: 1}
+	o := linear.Options{Features: 64, Classes: 3, Epochs: 8, Rate: 0.3, L2: 1e-5, Dropout: 0.5, Seed: 1, Runs: 2}
 	a := string(linear.Fit(examples, o).Quantise().Append(nil))
 	if b := string(linear.Fit(examples, o).Quantise().Append(nil)); a != b {
 		t.Error("two fits differ")

@@ -1,5 +1,5 @@
 // Package decide chooses a label from probabilities: the most likely one, except that the two labels on which others build claims
-// ("the operator said so", "it works again") need more than a lead.
+// ("the operator said so", "it works again") need more than a lead, and are "other" without it.
 //
 // It is used in the same way when measuring and when classifying, so that what is measured is what is done.
 package decide
@@ -16,26 +16,30 @@ const (
 	// minOfficialUnknown holds where no account of the operator is known to have written the post: the wording must be plain.
 	minOfficialUnknown = 0.8
 	// minRecovered keeps hopes and reports of other days from ending an incident.
-	minRecovered = 0.6
+	minRecovered = 0.7
 )
 
-// Choose gives the class for probabilities. byOperator says that an official account wrote the post.
+// Choose gives the class for probabilities: the most likely one, or "other" where that is a claim too weak to stand; the next likely one
+// would be less likely still, and "works again" must not be counted as an outage. byOperator says that an official account wrote the post.
 func Choose(p []float32, byOperator bool) int {
-	best := -1
+	best := 0
 	for c, v := range p {
-		switch outcryv1.Label(c + 1) {
-		case outcryv1.Label_LABEL_OFFICIAL:
-			if v < minOfficial || !byOperator && v < minOfficialUnknown {
-				continue
-			}
-		case outcryv1.Label_LABEL_RECOVERED:
-			if v < minRecovered {
-				continue
-			}
-		}
-		if best < 0 || v > p[best] {
+		if v > p[best] {
 			best = c
 		}
+	}
+	least := float32(0)
+	switch outcryv1.Label(best + 1) {
+	case outcryv1.Label_LABEL_OFFICIAL:
+		least = minOfficialUnknown
+		if byOperator {
+			least = minOfficial
+		}
+	case outcryv1.Label_LABEL_RECOVERED:
+		least = minRecovered
+	}
+	if p[best] < least {
+		return int(outcryv1.Label_LABEL_OTHER) - 1
 	}
 	return best
 }

@@ -3,6 +3,7 @@ package linear
 import (
 	"math"
 	"math/rand/v2"
+	"sync"
 )
 
 // Example is one thing to learn from.
@@ -21,6 +22,7 @@ type Options struct {
 	Rate     float64 // AdaGrad's step
 	L2       float64 // pull towards 0, per example and feature
 	Seed     uint64
+	Runs     int     // fits whose weights are averaged, each in an order of its own
 	Dropout  float64 // share of an example's features hidden at each step (Wager et al., Dropout Training as Adaptive Regularization, NIPS 2013)
 }
 
@@ -31,8 +33,38 @@ type Weights struct {
 	W       []float32 // feature*Classes + class
 }
 
-// Fit minimises the weighted cross entropy by AdaGrad (Duchi et al., JMLR 2011), and averages the weights of the second half.
+// Fit minimises the weighted cross entropy o.Runs times, side by side, and averages the weights: chance decides less.
 func Fit(examples []Example, o Options) *Weights {
+	runs := make([]*Weights, o.Runs)
+	var wait sync.WaitGroup
+	for i := range runs {
+		wait.Go(func() { runs[i] = fit(examples, o, uint64(i)) })
+	}
+	wait.Wait()
+	mean := &Weights{Classes: o.Classes, Bias: make([]float32, o.Classes), W: make([]float32, o.Features*o.Classes)}
+	for _, run := range runs {
+		add(mean.Bias, run.Bias)
+		add(mean.W, run.W)
+	}
+	scale(mean.Bias, float32(o.Runs))
+	scale(mean.W, float32(o.Runs))
+	return mean
+}
+
+func add(sum, x []float32) {
+	for i, v := range x {
+		sum[i] += v
+	}
+}
+
+func scale(x []float32, by float32) {
+	for i := range x {
+		x[i] /= by
+	}
+}
+
+// fit minimises the weighted cross entropy by AdaGrad (Duchi et al., JMLR 2011), and averages the weights of the second half.
+func fit(examples []Example, o Options, run uint64) *Weights {
 	k := o.Classes
 	w := make([]float32, o.Features*k)
 	g := make([]float32, o.Features*k)
@@ -43,7 +75,7 @@ func Fit(examples []Example, o Options) *Weights {
 	for i := range order {
 		order[i] = i
 	}
-	rng := rand.New(rand.NewPCG(o.Seed, 1))
+	rng := rand.New(rand.NewPCG(o.Seed, 1+run))
 	var index []uint32
 	var value []float32
 	keep := float32(1 / (1 - o.Dropout))
