@@ -296,7 +296,7 @@ func TestExplain(t *testing.T) {
 func FuzzClassify(f *testing.F) {
 	for _, s := range []string{
 		"skype down?", "Skype\xff is d\u0335o\u0335w\u0335n\u200b", strings.Repeat("skype ", 3000), "[SpotifyCares] @1 we're on it", "سكايب معطل", "スカイプ落ちてる",
-		"skype" + strings.Repeat("(", 5000), "\ue000 skype \ue101", "@skype @skype @skype", "&amp;skype&lt;", "skype İ's n't", strings.Repeat("a", 20000) + " skype",
+		"skype" + strings.Repeat("(", 5000), "\ue000 skype \ue101", "@skype @skype @skype", "&amp;skype&lt;", "skype İ's n't", strings.Repeat("a", 20000) + " skype", "RT @skype: RT ",
 	} {
 		f.Add(s, true)
 	}

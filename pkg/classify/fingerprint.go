@@ -99,7 +99,7 @@ func skipped(s string, i int) int {
 		}
 		return n
 	}
-	if rest[0] != '@' {
+	if !strings.HasPrefix(rest, "@") {
 		return 0
 	}
 	n := 1

@@ -11,7 +11,7 @@ func TestFingerprint(t *testing.T) {
 		{"Skype is down!!!", "skype is DOWN", "RT @someone: Skype is down", "rt @a: RT @b: skype is down", "@friend Skype is down https://t.co/abc", "Skype is\u200b down…", "SKYPE ís dówn"},
 		{"落ちてる", "落ちてる！"},
 		{"", "https://t.co/x", "@someone", "!!!"},
-		{"rt"},
+		{"rt", "RT ", "RT @someone: rt "},
 		{"retweet this"},
 		{"Skype is up"},
 		{"😀", "😀!"},
@@ -39,6 +39,9 @@ func TestCopyFingerprint(t *testing.T) {
 	want := classify.CopyFingerprint(text)
 	if want == 0 {
 		t.Fatal("a text of this length can be a copy")
+	}
+	if classify.CopyFingerprint("RT @skype: RT ") != 0 {
+		t.Error("a repost of nothing is a copy")
 	}
 	for _, copied := range []string{
 		"RT @someone: " + text, text + " 😡😡", text + " #skypedown #fail", "My phone company says that the Skype servers have diiied AGAIN!!! https://t.co/abc",
