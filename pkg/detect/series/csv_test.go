@@ -24,7 +24,7 @@ func noise(seed uint64, n int, interval time.Duration, mean float64) []float64 {
 func file(values []float64, interval time.Duration, layout string) string {
 	var b strings.Builder
 	b.WriteString("timestamp,value\n")
-	at := time.Date(2015, 2, 26, 21, 42, 53, 0, time.UTC)
+	at := time.Date(2020, 2, 27, 21, 42, 53, 0, time.UTC)
 	for i, v := range values {
 		fmt.Fprintf(&b, "%s,%g\n", at.Add(time.Duration(i)*interval).Format(layout), v)
 	}
