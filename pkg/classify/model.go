@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"sync"
 
+	"outcry.dev/pkg/classify/internal/decide"
 	"outcry.dev/pkg/classify/internal/feature"
 	"outcry.dev/pkg/classify/internal/linear"
 )
@@ -60,13 +61,14 @@ func ReadModel(stored []byte) (*Model, error) {
 	return &Model{labels: labels, symptoms: symptoms, version: version(stored)}, nil
 }
 
-// version depends on all that decides a label: weights and lexicon.
+// version depends on all that decides a label: weights, lexicon and thresholds.
 func version(stored []byte) string {
 	h := sha256.New()
 	h.Write(stored)
 	h.Write([]byte(feature.LexiconText()))
+	fmt.Fprint(h, decide.Thresholds())
 	return "c1-" + hex.EncodeToString(h.Sum(nil))[:12]
 }
 
-// Version names the model: it depends on its weights and on the lexicon.
+// Version names the model: it depends on its weights, on the lexicon and on the thresholds of the rarer labels.
 func (m *Model) Version() string { return m.version }

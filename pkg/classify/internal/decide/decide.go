@@ -19,6 +19,9 @@ const (
 	minRecovered = 0.7
 )
 
+// Thresholds are all that Choose goes by, for the model's version.
+func Thresholds() [3]float32 { return [3]float32{minOfficial, minOfficialUnknown, minRecovered} }
+
 // Choose gives the class for probabilities: the most likely one, or "other" where that is a claim too weak to stand; the next likely one
 // would be less likely still, and "works again" must not be counted as an outage. byOperator says that an official account wrote the post.
 func Choose(p []float32, byOperator bool) int {
