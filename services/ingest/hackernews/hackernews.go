@@ -24,6 +24,7 @@ import (
 	"outcry.dev/services/ingest/normal"
 	"outcry.dev/services/ingest/polite"
 	"outcry.dev/services/ingest/recent"
+	"outcry.dev/services/ingest/rounds"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -67,7 +68,8 @@ func (c Config) Sources(d source.Deps) ([]source.Source, error) {
 	if !c.Enabled {
 		return nil, nil
 	}
-	return []source.Source{&Source{cfg: c, base: strings.TrimRight(c.URL, "/"), client: polite.Client(), told: recent.New[told](remembered), held: d.Held}}, nil
+	return []source.Source{&Source{cfg: c, base: strings.TrimRight(c.URL, "/"), client: polite.Client(), told: recent.New[told](remembered),
+		stored: rounds.New(SourceName, c.RecheckEvery, d.Held)}}, nil
 }
 
 const (
@@ -79,10 +81,6 @@ const (
 	patience = 5
 	// perCheck is how much of the interval is given to an item that is asked for again.
 	perCheck = 250 * time.Millisecond
-	// most is how many ids of stored items are in memory.
-	most = 10_000
-	// heldPatience is how long ClickHouse is waited for, while nothing is read.
-	heldPatience = 10 * time.Second
 )
 
 // told is what was said of an item.
@@ -98,13 +96,7 @@ type Source struct {
 	client *http.Client
 	told   *recent.Map[told]
 	nulls  int // how often the next item was null
-
-	held    func(ctx context.Context, network, after string, most int) ([]string, error)
-	due     time.Time // of the next round through what is stored
-	walking bool      // through it
-	again   []string  // what of it is to be asked for next
-	final   bool      // nothing follows again
-	checked string    // the last one that was asked for
+	stored *rounds.Rounds
 }
 
 // Name is "hackernews".
@@ -184,7 +176,7 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 	number, checked, _ := strings.Cut(in.Cursor, " ")
 	at, err := strconv.ParseInt(number, 10, 64)
 	known := err == nil && at > 0
-	s.again, s.final, s.checked = nil, false, checked
+	s.stored.Resume(checked)
 	for {
 		newest, err := s.newest(ctx)
 		if err != nil {
@@ -273,33 +265,8 @@ func (s *Source) changes(ctx context.Context, at int64, in *source.Session) erro
 
 // recheck asks again, turn by turn, for what is stored.
 func (s *Source) recheck(ctx context.Context, at int64, in *source.Session) error {
-	if !s.walking {
-		if s.held == nil || time.Now().Before(s.due) {
-			return nil
-		}
-		s.walking, s.final = true, false
-		if s.checked == "" { // else it is the rest of a round of before a restart, which may have passed what was withdrawn since
-			s.due = time.Now().Add(s.cfg.RecheckEvery)
-		}
-	}
-	if len(s.again) == 0 {
-		var err error
-		if !s.final {
-			s.again, err = s.stored(ctx)
-			s.final = len(s.again) < most // what is stored from now on is new
-		}
-		if err != nil && ctx.Err() == nil && in.Log != nil {
-			in.Log.Warn("which items are stored could not be asked; deletes of older ones are looked for in the next round", "error", polite.Line(err.Error()))
-		}
-		if len(s.again) == 0 {
-			if err == nil {
-				s.checked = ""
-			}
-			s.walking = false
-			return nil
-		}
-	}
-	turn := s.again[:min(len(s.again), int(min(max(parallel, s.cfg.Interval/perCheck), 1000)))]
+	s.stored.Begin()
+	turn := s.stored.Next(ctx, int(min(max(parallel, s.cfg.Interval/perCheck), 1000)), in.Log)
 	var ids []int64
 	for _, id := range turn {
 		// Files and others may have brought posts of Hacker News under names of their own, of which it knows nothing.
@@ -310,20 +277,13 @@ func (s *Source) recheck(ctx context.Context, at int64, in *source.Session) erro
 	if err := s.changed(ctx, ids, at, in); err != nil {
 		return err
 	}
-	s.again, s.checked = s.again[len(turn):], turn[len(turn)-1]
+	s.stored.Asked(turn)
 	return nil
-}
-
-// stored returns some ids of items that are stored, after the last one that was asked for.
-func (s *Source) stored(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, heldPatience)
-	defer cancel()
-	return s.held(ctx, SourceName, s.checked, most)
 }
 
 // cursor is the last item that was told and, amid a round through what is stored, the last one of those that was asked for.
 func (s *Source) cursor(at int64) string {
-	return strings.TrimSpace(strconv.FormatInt(at, 10) + " " + s.checked)
+	return strings.TrimSpace(strconv.FormatInt(at, 10) + " " + s.stored.At())
 }
 
 // changed tells what has become of items that were told, or could have been before a restart.

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"outcry.dev/services/ingest/polite"
+	"outcry.dev/services/ingest/rounds"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -200,11 +201,10 @@ func TestStoredItemsAreAskedFor(t *testing.T) {
 		stored = append(stored, fmt.Sprint(id))
 	}
 	stored = append(stored, "forum-9", "t3_9")
-	away := false
 	src := s.source()
-	src.held = func(_ context.Context, network, after string, most int) ([]string, error) {
-		if network != "hackernews" || away {
-			return nil, errors.New("away")
+	held := func(_ context.Context, network, after string, most int) ([]string, error) {
+		if network != "hackernews" {
+			return nil, errors.New("another network's")
 		}
 		i, found := slices.BinarySearch(stored, after)
 		if found {
@@ -212,6 +212,7 @@ func TestStoredItemsAreAskedFor(t *testing.T) {
 		}
 		return stored[i:min(len(stored), i+most)], nil
 	}
+	src.stored = rounds.New("hackernews", time.Hour, held)
 	var told, cursors []string
 	session := &source.Session{Emit: func(e source.Event) error {
 		told, cursors = append(told, e.Post.ID), append(cursors, e.Cursor)
@@ -237,15 +238,9 @@ func TestStoredItemsAreAskedFor(t *testing.T) {
 	if len(s.asked) != 20 {
 		t.Error("a round too early")
 	}
-	away, src.due = true, time.Time{}
-	turn()
-	if len(s.asked) != 20 || src.walking {
-		t.Error("asked for what nobody knows of")
-	}
 
-	away = false
 	other := s.source() // after a restart in the middle of a round
-	other.held = src.held
+	other.stored = rounds.New("hackernews", time.Hour, held)
 	s.set("item/18", `{"id":18,"deleted":true}`)
 	l := listen(t, other, "100 17")
 	l.expect("delete 18")

@@ -31,6 +31,7 @@ import (
 	"outcry.dev/services/ingest/normal"
 	"outcry.dev/services/ingest/polite"
 	"outcry.dev/services/ingest/recent"
+	"outcry.dev/services/ingest/rounds"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -89,7 +90,8 @@ func (c Config) Sources(d source.Deps) ([]source.Source, error) {
 		return nil, nil
 	}
 	c.Subreddits = slices.Compact(slices.Sorted(slices.Values(c.Subreddits)))
-	return []source.Source{&Source{cfg: c, client: polite.Client(), told: recent.New[uint64](remembered), held: d.Held}}, nil
+	return []source.Source{&Source{cfg: c, client: polite.Client(), told: recent.New[uint64](remembered),
+		stored: rounds.New(SourceName, c.RecheckEvery, d.Held)}}, nil
 }
 
 const (
@@ -104,10 +106,6 @@ const (
 	maxNames = 100
 	// perCheck leaves 70 of 100 requests a minute to listings: one is made for so much of the interval.
 	perCheck = 2 * time.Second
-	// most is how many names of stored posts are in memory.
-	most = 10_000
-	// patience is how long ClickHouse is waited for, while nothing is read.
-	patience = 10 * time.Second
 	// reserve is how many requests of a period are left alone.
 	reserve = 5
 )
@@ -124,11 +122,7 @@ type Source struct {
 	told  *recent.Map[uint64] // digests of texts, by name
 	order []string            // names that were told lately, the oldest first
 
-	held    func(ctx context.Context, network, after string, most int) ([]string, error)
-	due     time.Time // of the next round
-	walking bool      // through what is stored
-	again   []string  // what of it is to be asked for next
-	final   bool      // nothing follows again
+	stored *rounds.Rounds
 }
 
 // Name is "reddit".
@@ -291,7 +285,7 @@ func (s *Source) Run(ctx context.Context, in *source.Session) error {
 	if in.Cursor != "" {
 		_ = json.Unmarshal([]byte(in.Cursor), &at) // of an older version: begin live
 	}
-	s.again, s.final = nil, false // the cursor may have another place
+	s.stored.Resume(at.Checked)
 	for {
 		err := s.read(ctx, "new", &at.Posts, &at, in)
 		if err == nil {
@@ -400,55 +394,22 @@ func digest(text string) uint64 {
 
 // recheck asks again for what was told lately, where that is due, and then, turn by turn, for what is stored.
 func (s *Source) recheck(ctx context.Context, at *position, in *source.Session) error {
-	if !s.walking {
-		if time.Now().Before(s.due) {
-			return nil
-		}
-		s.walking, s.final = true, false
-		if at.Checked == "" { // else it is the rest of a round of before a restart, which may have passed what was withdrawn since
-			s.due = time.Now().Add(s.cfg.RecheckEvery)
-		}
+	if s.stored.Begin() {
 		if err := s.ask(ctx, slices.Clone(s.order), at, in); err != nil {
 			return err
 		}
 	}
-	if len(s.again) == 0 {
-		var err error
-		if !s.final {
-			s.again, err = s.stored(ctx, at.Checked)
-			s.final = len(s.again) < most // what is stored from now on is new
-		}
-		if err != nil && ctx.Err() == nil && in.Log != nil {
-			in.Log.Warn("which posts are stored could not be asked; deletes of older posts are looked for in the next round", "error", polite.Line(err.Error()))
-		}
-		if len(s.again) == 0 {
-			if err == nil {
-				at.Checked = ""
-			}
-			s.walking = false
-			return nil
-		}
-	}
-	names := s.again[:min(len(s.again), maxNames*int(min(max(1, s.cfg.Interval/perCheck), 30)))]
+	names := s.stored.Next(ctx, maxNames*int(min(max(1, s.cfg.Interval/perCheck), 30)), in.Log)
 	// Files and others may have brought posts of Reddit under names of their own, of which Reddit knows nothing.
 	if err := s.ask(ctx, slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !fullname.MatchString(n) }), at, in); err != nil {
 		return err
 	}
-	s.again, at.Checked = s.again[len(names):], names[len(names)-1]
+	s.stored.Asked(names)
+	at.Checked = s.stored.At()
 	return nil
 }
 
 var fullname = regexp.MustCompile(`^t[13]_[0-9a-z]{1,13}$`)
-
-// stored returns some names of posts that are stored, after one.
-func (s *Source) stored(ctx context.Context, after string) ([]string, error) {
-	if s.held == nil {
-		return nil, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	return s.held(ctx, SourceName, after, most)
-}
 
 // ask asks for posts again, which were told or are stored, and withdraws what is gone.
 func (s *Source) ask(ctx context.Context, all []string, at *position, in *source.Session) error {

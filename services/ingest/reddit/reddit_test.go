@@ -20,6 +20,7 @@ import (
 
 	"outcry.dev/services/ingest/polite"
 	"outcry.dev/services/ingest/recent"
+	"outcry.dev/services/ingest/rounds"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -196,13 +197,12 @@ func TestDeletesAndEdits(t *testing.T) {
 
 // stock is what is stored.
 type stock struct {
-	ids  []string // in order
-	away bool
+	ids []string // in order
 }
 
 func (s *stock) held(_ context.Context, network, after string, most int) ([]string, error) {
-	if network != "reddit" || s.away {
-		return nil, errors.New("away")
+	if network != "reddit" {
+		return nil, errors.New("another network's")
 	}
 	i, found := slices.BinarySearch(s.ids, after)
 	if found {
@@ -219,7 +219,7 @@ func TestStoredPostsAreAskedFor(t *testing.T) {
 	s.known["t1_x"] = `{"kind":"t1","data":{"name":"t1_x","author":"eve","body":"[removed]"}}`
 	h := &stock{ids: []string{"2010-1,t3_z", "forum-7", "t1_x", "t3_a", "t3_b", "t3_c", "t3_d"}}
 	src := s.source(t)
-	src.held = h.held
+	src.stored = rounds.New("reddit", src.cfg.RecheckEvery, h.held)
 	next, _ := listen(t, src, "")
 	next("delete t1_x", "delete t3_a", "t3_d edited (edit)", "delete t3_c")
 	s.set(func() { s.posts = []string{item("t3_e", "ann", "new")} })
@@ -233,7 +233,7 @@ func TestStoredPostsAreAskedFor(t *testing.T) {
 	})
 }
 
-// A restart goes on in the middle of a round, and begins another, since what was asked for before may have gone meanwhile; the next one comes when it is due. An empty answer, or ClickHouse being away, withdraws nothing.
+// A restart goes on in the middle of a round, and begins another, since what was asked for before may have gone meanwhile; the next one comes when it is due. An empty answer withdraws nothing.
 func TestRoundsGoOnOverRestarts(t *testing.T) {
 	s := newServer(t)
 	s.known = map[string]string{}
@@ -243,32 +243,29 @@ func TestRoundsGoOnOverRestarts(t *testing.T) {
 		s.known[h.ids[i]] = item(h.ids[i], "ann", "x")
 	}
 	src := s.source(t)
-	src.held, src.cfg.RecheckEvery = h.held, time.Hour
+	src.stored = rounds.New("reddit", time.Hour, h.held)
 	at := position{Checked: "t3_149"}
+	src.stored.Resume(at.Checked)
 	for range 2 {
 		if err := src.recheck(t.Context(), &at, &source.Session{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if want := []string{strings.Join(h.ids[150:], ",")}; !slices.Equal(s.asked, want) || at.Checked != "" || src.walking {
+	if want := []string{strings.Join(h.ids[150:], ",")}; !slices.Equal(s.asked, want) || at.Checked != "" {
 		t.Errorf("asked for %q; at %q", s.asked, at.Checked)
 	}
 	if err := src.recheck(t.Context(), &at, &source.Session{}); err != nil || s.asked[1] != strings.Join(h.ids[:100], ",") || at.cursor() != `{"checked":"t3_099"}` {
 		t.Errorf("%v; asked for %q; at %s", err, s.asked[1], at.cursor())
 	}
-	s.known, h.away = map[string]string{}, true
+	s.known = map[string]string{}
 	emit := func(e source.Event) error { t.Errorf("told %+v", e); return nil }
 	for range 4 {
 		if err := src.recheck(t.Context(), &at, &source.Session{Emit: emit}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if at.Checked != "" || src.walking || len(s.asked) != 4 {
+	if at.Checked != "" || len(s.asked) != 4 {
 		t.Errorf("at %q; asked for %q", at.Checked, s.asked)
-	}
-	src.due = time.Time{}
-	if err := src.recheck(t.Context(), &at, &source.Session{Emit: emit}); err != nil || src.walking || len(s.asked) != 4 {
-		t.Errorf("%v; asked for %q while nobody knows what is stored", err, s.asked)
 	}
 }
 
