@@ -88,10 +88,10 @@ func TestRead(t *testing.T) {
 		{"an array on one line", "jsonl", "[" + line("1", 1) + "," + line("2", 2) + "]", []string{"post bluesky 1", "post bluesky 2"}},
 		{"a byte order mark alone", "jsonl", "\xef\xbb\xbf\n" + line("1", 1) + "\n", []string{"post bluesky 1"}},
 		{"a document below blank lines", "jsonl", "\n\n[\n" + line("1", 1) + ",\n7]", []string{
-			"post bluesky 1", `unreadable f element 1:5: field "" holds a number where a post.Post belongs`}},
+			"post bluesky 1", `unreadable f element 1:5: not a JSON object: it is of type number`}},
 		{"an empty array", "jsonl", "\xef\xbb\xbf []", nil},
 		{"an array with something else in it", "jsonl", "[" + line("1", 1) + ",\n7,\n" + line("2", 2) + "]", []string{
-			"post bluesky 1", `unreadable f element 1:3: field "" holds a number where a post.Post belongs`, "post bluesky 2"}},
+			"post bluesky 1", `unreadable f element 1:3: not a JSON object: it is of type number`, "post bluesky 2"}},
 		{"an array that breaks off", "jsonl", "[" + line("1", 1) + ",\n", []string{"post bluesky 1", "unreadable f:2: not a JSON document: element 1: EOF"}},
 		{"a search response", "twitter-v1", "{\n \"search_metadata\": {\"count\": 1},\n \"statuses\": [\n" + tweet + "\n ]\n}\n", []string{"post twitter 7"}},
 		{"a document without a list", "twitter-v1", "{\n\"errors\": []\n}\n", []string{`unreadable f:4: not a JSON document: no list "statuses" in it`}},
