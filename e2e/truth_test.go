@@ -95,6 +95,19 @@ func ingested(w *world) int {
 	}](w, "SELECT sum(posts) AS n FROM source_minute_counts")[0].N
 }
 
+// ingestedByMinute is the same, by the minute in which they were written.
+func ingestedByMinute(w *world) map[string]int {
+	w.t.Helper()
+	out := map[string]int{}
+	for _, r := range rows[struct {
+		At string `json:"at"`
+		N  int    `json:"n"`
+	}](w, "SELECT toString(minute) AS at, sum(posts) AS n FROM source_minute_counts GROUP BY minute HAVING n > 0") {
+		out[r.At] = r.N
+	}
+	return out
+}
+
 // equalCounts fails with the cells that differ.
 func equalCounts(t *testing.T, got, want map[cell]tally) {
 	t.Helper()

@@ -254,8 +254,9 @@ func farthest(posts []*outcryv1.Retraction) []*outcryv1.Retraction {
 	return out
 }
 
-// InsertSourceMinutes writes denominators.
+// InsertSourceMinutes writes denominators. Of several rows of a stretch the last one counts, even where their versions are equal.
 func (s *Store) InsertSourceMinutes(ctx context.Context, rows []SourceMinute) error {
+	rows = lastOfEach(rows)
 	return insert(ctx, s, "source_minutes (source, minute, posts_partition, first_offset, posts, deletes, unreadable, written_at, version)",
 		rows, func(b driver.Batch, r *SourceMinute) error {
 			c, written := r.outcry, r.WrittenAt
@@ -265,6 +266,26 @@ func (s *Store) InsertSourceMinutes(ctx context.Context, rows []SourceMinute) er
 			return b.Append(c.GetSource(), time.Unix(c.GetMinute()*60, 0).UTC(), uint16(r.PostsPartition), r.FirstOffset,
 				uint64(c.GetPosts()), uint64(c.GetDeletes()), uint64(c.GetUnreadable()), written.UTC(), r.Version)
 		})
+}
+
+func lastOfEach(rows []SourceMinute) []SourceMinute {
+	type key struct {
+		source         string
+		minute, first  int64
+		postsPartition int
+	}
+	place := make(map[key]int, len(rows))
+	out := make([]SourceMinute, 0, len(rows))
+	for _, r := range rows {
+		k := key{r.outcry.GetSource(), r.outcry.GetMinute(), r.FirstOffset, r.PostsPartition}
+		if i, known := place[k]; known {
+			out[i] = r
+			continue
+		}
+		place[k] = len(out)
+		out = append(out, r)
+	}
+	return out
 }
 
 // InsertSourceSilences writes which sources fell silent, and which are heard again.

@@ -269,9 +269,7 @@ func (o *owner) recall(ctx context.Context, m *outcryv1.Mention, offset int64) e
 func (o *owner) passed(ctx context.Context, p *outcryv1.Progress) error {
 	// Progress goes to every partition; one of them writes the denominators.
 	if int(p.GetPostsPartition())%o.stage.partitions == o.number {
-		for _, c := range p.GetSources() {
-			o.sources = append(o.sources, store.NewSourceMinute(c, p, o.version()))
-		}
+		o.sources = append(o.sources, o.state.toldBy(p.GetPostsPartition()).take(p, o.version())...)
 	}
 	last := o.state.passed(p)
 	if last == math.MinInt64 || last <= o.state.clock {

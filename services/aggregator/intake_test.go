@@ -12,11 +12,12 @@ import (
 func TestExpectationsFollowWhatIsIngested(t *testing.T) {
 	p := newTestPartition()
 	const days = 4
-	id, clock := uint64(1), start
+	id, clock, read := uint64(1), start, int64(0)
 	var expected []float64
 	hour := func(postsAMinute int64) {
 		for range 60 {
-			p.passed(&outcryv1.Progress{PostsPartitions: 1, WatermarkUs: clock, Sources: []*outcryv1.SourceCount{{Source: "bluesky", Minute: clock / minute, Posts: postsAMinute}}})
+			read += postsAMinute
+			p.passed(&outcryv1.Progress{PostsPartitions: 1, NextOffset: read, WatermarkUs: clock, Sources: []*outcryv1.SourceCount{{Source: "bluesky", Minute: clock / minute, Posts: postsAMinute}}})
 			for range postsAMinute / 100 {
 				p.add(outageMention(id, clock+30*second), int64(id))
 				id++
@@ -53,7 +54,10 @@ func TestExpectationsFollowWhatIsIngested(t *testing.T) {
 	}
 	// Posts that come later than their partition's watermark depend on who was waited for: they change nothing.
 	before := p.intake.Relative(1)
-	p.passed(&outcryv1.Progress{PostsPartitions: 1, WatermarkUs: clock, Sources: []*outcryv1.SourceCount{{Source: "bluesky", Minute: clock/minute - 20, Posts: 1e6}}})
+	read += 1e6
+	p.passed(&outcryv1.Progress{PostsPartitions: 1, NextOffset: read, WatermarkUs: clock, Sources: []*outcryv1.SourceCount{{Source: "bluesky", Minute: clock/minute - 20, Posts: 1e6}}})
+	// So do posts that are told again.
+	p.passed(&outcryv1.Progress{PostsPartitions: 1, FirstOffset: read - 1e6, NextOffset: read, WatermarkUs: clock, Sources: []*outcryv1.SourceCount{{Source: "bluesky", Minute: clock / minute, Posts: 1e6}}})
 	hour(100)
 	if after := p.intake.Relative(1); math.Abs(after-before) > 0.1 {
 		t.Errorf("late posts moved the share of the usual from %.2f to %.2f", before, after)

@@ -25,7 +25,8 @@ type logger struct {
 	log        [][]*outcryv1.MentionRecord // by partition of mentions.v1
 	posts      []*postsPartition
 	next       uint64
-	rewrites   bool // edits and withdrawals happen
+	rewrites   bool            // edits and withdrawals happen
+	read       map[int64]int64 // posts by minute, each once
 }
 
 // postsPartition is a partition of posts.v1 as its classifier sees it.
@@ -33,18 +34,21 @@ type postsPartition struct {
 	number   int32
 	offset   int64
 	first    int64 // first offset that no Progress covers
+	batch    int64 // offset of the last commit
+	claimed  int64 // how many classifiers have had it
 	counts   map[int64]int64
 	done     []*outcryv1.Mention
-	lately   []func() // what was written since the last commit, to be written again
+	lately   []func() // what was done since the last commit, to be done again
 	idle     bool
 	withheld []*outcryv1.Mention // withdrawn before they come
 }
 
-// randomLog is three and a half hours of event time with an outage of a service in the second and again in the third.
-func randomLog(rng *rand.Rand, mentionsPartitions, postsPartitions int, rewrites bool) [][]*outcryv1.MentionRecord {
-	l := &logger{rng: rng, partitions: mentionsPartitions, log: make([][]*outcryv1.MentionRecord, mentionsPartitions), rewrites: rewrites}
+// randomLog is three and a half hours of event time with an outage of a service in the second and again in the third, and how many posts
+// were read of each minute.
+func randomLog(rng *rand.Rand, mentionsPartitions, postsPartitions int, rewrites bool) ([][]*outcryv1.MentionRecord, map[int64]int64) {
+	l := &logger{rng: rng, partitions: mentionsPartitions, log: make([][]*outcryv1.MentionRecord, mentionsPartitions), rewrites: rewrites, read: map[int64]int64{}}
 	for i := range postsPartitions {
-		l.posts = append(l.posts, &postsPartition{number: int32(i), counts: map[int64]int64{}})
+		l.posts = append(l.posts, &postsPartition{number: int32(i), claimed: 1, counts: map[int64]int64{}})
 	}
 	const steps = 3*360 + 180
 	at := make([]int, postsPartitions)
@@ -52,7 +56,7 @@ func randomLog(rng *rand.Rand, mentionsPartitions, postsPartitions int, rewrites
 		q := rng.IntN(postsPartitions)
 		for at[q] == steps { // the others still have something to say
 			if q = (q + 1) % postsPartitions; at[0] == steps && at[postsPartitions-1] == steps && q == 0 && done(at, steps) {
-				return l.log
+				return l.log, l.read
 			}
 		}
 		ahead := 0
@@ -65,7 +69,7 @@ func randomLog(rng *rand.Rand, mentionsPartitions, postsPartitions int, rewrites
 		l.step(l.posts[q], int64(at[q]), at[q] == steps-1)
 		at[q]++
 		if done(at, steps) {
-			return l.log
+			return l.log, l.read
 		}
 	}
 }
@@ -107,20 +111,42 @@ func (l *logger) step(p *postsPartition, step int64, last bool) {
 		}
 	}
 	if len(p.lately) > 0 && l.chance(0.03) { // a classifier died before it committed
-		again := p.lately
-		p.lately = nil
-		for _, write := range again {
-			write()
-		}
+		l.tellAgain(p)
 	}
 	if last {
 		now += 2 * 360 * stepUS
 	}
 	l.progress(p, now)
 	if l.chance(0.3) {
-		p.lately = nil
+		p.commit()
 	}
 }
+
+// tellAgain goes through a batch from its beginning as another classifier does, which finds no fewer steps and may end the batch elsewhere.
+func (l *logger) tellAgain(p *postsPartition) {
+	again := p.lately
+	p.claimed++
+	p.lately, p.offset, p.first = nil, p.batch, p.batch
+	clear(p.counts)
+	for _, do := range again {
+		l.do(p, do)
+		if l.chance(0.3) {
+			l.progress(p, 0)
+			if l.chance(0.1) {
+				p.commit()
+			}
+		}
+	}
+}
+
+// do does what is done again if it is not committed.
+func (l *logger) do(p *postsPartition, what func()) {
+	what()
+	p.lately = append(p.lately, what)
+}
+
+// commit comes right behind a Progress.
+func (p *postsPartition) commit() { p.batch, p.lately = p.offset, nil }
 
 var labels = []outcryv1.Label{outcryv1.Label_LABEL_OUTAGE, outcryv1.Label_LABEL_OUTAGE, outcryv1.Label_LABEL_COMPLAINT,
 	outcryv1.Label_LABEL_RECOVERED, outcryv1.Label_LABEL_OFFICIAL, outcryv1.Label_LABEL_OTHER}
@@ -153,8 +179,11 @@ func (l *logger) post(p *postsPartition, now int64, outage bool) {
 	case r < 0.35:
 		m.Author = 0
 	}
-	p.offset++
-	p.counts[at/minute]++
+	l.read[at/minute]++
+	l.do(p, func() {
+		p.offset++
+		p.counts[at/minute]++
+	})
 	services := []string{"skype", "gmail", "netflix", "internet"}
 	l.rng.Shuffle(len(services), func(i, j int) { services[i], services[j] = services[j], services[i] })
 	if outage && l.chance(0.9) {
@@ -222,27 +251,30 @@ func (l *logger) retract(p *postsPartition, m *outcryv1.Mention, revision int64)
 
 // progress ends a step: nothing older follows, but for what is late.
 func (l *logger) progress(p *postsPartition, watermark int64) {
-	x := &outcryv1.Progress{PostsPartition: p.number, PostsPartitions: int32(len(l.posts)), FirstOffset: p.first, NextOffset: p.offset,
-		WatermarkUs: watermark, Idle: p.idle}
-	for m, n := range p.counts {
-		x.Sources = append(x.Sources, &outcryv1.SourceCount{Source: "twitter", Minute: m, Posts: n})
-	}
-	clear(p.counts)
-	p.first = p.offset
-	l.write(p, -1, &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Progress{Progress: x}})
+	idle := p.idle
+	l.do(p, func() {
+		x := &outcryv1.Progress{PostsPartition: p.number, PostsPartitions: int32(len(l.posts)), FirstOffset: p.first, NextOffset: p.offset,
+			WatermarkUs: watermark, Idle: idle, BatchOffset: p.batch, ClaimedAtUs: p.claimed}
+		for m, n := range p.counts {
+			x.Sources = append(x.Sources, &outcryv1.SourceCount{Source: "twitter", Minute: m, Posts: n})
+		}
+		clear(p.counts)
+		p.first = p.offset
+		l.append(-1, &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Progress{Progress: x}})
+	})
 }
 
 // write appends to one partition of mentions.v1, or to all.
 func (l *logger) write(p *postsPartition, partition int, r *outcryv1.MentionRecord) {
-	write := func() {
-		for i := range l.log {
-			if partition < 0 || i == partition {
-				l.log[i] = append(l.log[i], proto.CloneOf(r))
-			}
+	l.do(p, func() { l.append(partition, r) })
+}
+
+func (l *logger) append(partition int, r *outcryv1.MentionRecord) {
+	for i := range l.log {
+		if partition < 0 || i == partition {
+			l.log[i] = append(l.log[i], proto.CloneOf(r))
 		}
 	}
-	write()
-	p.lately = append(p.lately, write)
 }
 
 func hash(s string) uint64 {

@@ -42,8 +42,7 @@ func TestASupersededOwnerCannotOverwrite(t *testing.T) {
 	seed := rand.Uint64()
 	t.Log("seed", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	log := randomLog(rng, 1, 2, true)
-	log[0] = log[0][:len(log[0])*6/10]
+	log, read := randomLog(rng, 1, 2, true)
 	part := func(from, to int) [][]*outcryv1.MentionRecord {
 		n := len(log[0])
 		return [][]*outcryv1.MentionRecord{log[0][from*n/10 : to*n/10]}
@@ -75,7 +74,7 @@ func TestASupersededOwnerCannotOverwrite(t *testing.T) {
 	eventually(t, "the third owner is through", func() bool { return s.caughtUp(log) })
 	stopThird()
 	stopFirst()
-	s.compare(modelOf(log), calm)
+	s.compare(modelOf(log, read), calm)
 }
 
 func (s *site) epoch() uint64 {
@@ -139,7 +138,8 @@ func TestEpochs(t *testing.T) {
 func TestTopicMadeAnewIsAnError(t *testing.T) {
 	name := fmt.Sprintf("anew_%d", rand.Uint64())
 	s := newSite(t, startBroker(t), name, 1)
-	log := [][]*outcryv1.MentionRecord{randomLog(rand.New(rand.NewPCG(1, 1)), 1, 1, false)[0][:500]}
+	log, _ := randomLog(rand.New(rand.NewPCG(1, 1)), 1, 1, false)
+	log[0] = log[0][:500]
 	s.write(log, 1, 0)
 	stop := s.stage(DefaultConfig())
 	eventually(t, "the stage is through", func() bool { return s.caughtUp(log) })
@@ -242,7 +242,8 @@ func encode(t testing.TB, m proto.Message) []byte {
 
 // FuzzRecords: whatever is in mentions.v1, a record is refused or worked through.
 func FuzzRecords(f *testing.F) {
-	for _, r := range randomLog(rand.New(rand.NewPCG(1, 2)), 1, 2, true)[0][:50] {
+	log, _ := randomLog(rand.New(rand.NewPCG(1, 2)), 1, 2, true)
+	for _, r := range log[0][:50] {
 		f.Add(encode(f, r))
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {

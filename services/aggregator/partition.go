@@ -32,6 +32,7 @@ type partition struct {
 	incident   incident.Config
 
 	progress map[int32]*position // by partition of posts.v1
+	told     map[int32]*told     // the same, where this partition writes the denominators
 	expected int32               // how many partitions posts.v1 has; 0 until a Progress says so
 	forgot   int64               // step at which forget last ran
 	began    int64               // first step that has been decided; listening began then
@@ -87,7 +88,7 @@ type service struct {
 
 func newPartition(cfg Config, d detect.Config, i incident.Config) *partition {
 	return &partition{latenessUS: cfg.AllowedLateness.Microseconds(), exact: cfg.ExactPeople, detect: d, incident: i, clock: math.MinInt64, forgot: math.MinInt64 / 2,
-		progress: map[int32]*position{}, sources: newSources(cfg.SilentAfter), intake: detect.NewIntake(), services: map[string]*service{}, active: map[string]*service{},
+		progress: map[int32]*position{}, told: map[int32]*told{}, sources: newSources(cfg.SilentAfter), intake: detect.NewIntake(), services: map[string]*service{}, active: map[string]*service{},
 		showing: map[string]*service{},
 		pending: map[int64]map[string][]*outcryv1.Mention{}, seen: map[uint64]delivery{}, seenAt: map[int64][]uint64{},
 		withdraw: map[postKey]int64{}, withdrew: map[int64][]postKey{}, fresh: map[int64]bool{}}
@@ -270,12 +271,12 @@ func (p *partition) passed(r *outcryv1.Progress) int64 {
 		pos = &position{}
 		p.progress[r.GetPostsPartition()] = pos
 	}
-	for _, c := range r.GetSources() {
-		if (c.GetMinute()+1)*minuteUS > pos.WatermarkUS { // late posts depend on who was waited for; they are in the tables only
-			p.intake.Add(c.GetMinute(), c.GetPosts())
-		}
-	}
 	if r.GetNextOffset() > pos.Next { // else it is told again
+		for _, c := range r.GetSources() {
+			if (c.GetMinute()+1)*minuteUS > pos.WatermarkUS { // late posts depend on who was waited for; they are in the tables only
+				p.intake.Add(c.GetMinute(), c.GetPosts())
+			}
+		}
 		p.sources.arrived(pos.WatermarkUS, r)
 	}
 	pos.WatermarkUS = max(pos.WatermarkUS, r.GetWatermarkUs())

@@ -327,7 +327,8 @@ func same(t *testing.T, want, got *runner) {
 // A partition that was saved and restored, again and again, decides what one that never stopped decides.
 func TestRestoredEqualsRunning(t *testing.T) {
 	seeds(t, 3, func(t *testing.T, rng *rand.Rand) {
-		log := randomLog(rng, 1, 2, true)[0]
+		logs, _ := randomLog(rng, 1, 2, true)
+		log := logs[0]
 		want, got := newRunner(), newRunner()
 		for i, record := range log {
 			want.take(record, int64(i))
@@ -348,7 +349,8 @@ func TestRestoredEstimatesEqualRunning(t *testing.T) {
 	seeds(t, 2, func(t *testing.T, rng *rand.Rand) {
 		cfg := DefaultConfig()
 		cfg.ExactPeople = 100
-		log := randomLog(rng, 1, 2, true)[0]
+		logs, _ := randomLog(rng, 1, 2, true)
+		log := logs[0]
 		want, got := newRunnerWith(cfg), newRunnerWith(cfg)
 		for i, record := range log {
 			want.take(record, int64(i))

@@ -102,7 +102,7 @@ func officialAuthors(c *catalog.Catalog, key []byte) map[uint64][]string {
 
 // consume works through one partition of posts.v1.
 func (s *Stage) consume(ctx context.Context, claim *bus.Claim) error {
-	w := &worker{stage: s, claim: claim, partition: int32(claim.Partition), start: claim.Offset(), maxUS: math.MinInt64,
+	w := &worker{stage: s, claim: claim, partition: int32(claim.Partition), start: claim.Offset(), claimedUS: time.Now().UnixMicro(), maxUS: math.MinInt64,
 		steppedUS: math.MinInt64, counts: map[countKey]*outcryv1.SourceCount{}}
 	lag := s.metrics.lag.WithLabelValues(strconv.Itoa(claim.Partition))
 	lastRecord := time.Now()
@@ -120,6 +120,7 @@ func (s *Stage) consume(ctx context.Context, claim *bus.Claim) error {
 		} else {
 			lastRecord = time.Now()
 		}
+		w.batch = w.start
 		w.idle = idle // before the records: the progress at their steps must not say that nobody need wait for them
 		for i := range msgs {
 			w.take(&msgs[i])
@@ -157,6 +158,8 @@ type worker struct {
 	counts    map[countKey]*outcryv1.SourceCount
 	counting  *outcryv1.SourceCount // the one of counts that was used last; the next post is nearly always of the same source and minute
 	start     int64                 // first offset that no Progress covers
+	batch     int64                 // offset at which the batch began
+	claimedUS int64                 // wall clock
 	maxUS     int64                 // latest watermark
 	steppedUS int64                 // watermark of the latest Progress at a step
 	idle      bool
@@ -300,7 +303,7 @@ func (w *worker) retract(p *outcryv1.Post, revision int64) {
 // progress tells every aggregator how far this partition is; the counts since the last one go with it.
 func (w *worker) progress(next int64) {
 	p := &outcryv1.Progress{PostsPartition: w.partition, PostsPartitions: int32(w.stage.partitions), FirstOffset: w.start,
-		NextOffset: next, WatermarkUs: max(0, w.steppedUS), Idle: w.idle}
+		NextOffset: next, WatermarkUs: max(0, w.steppedUS), Idle: w.idle, BatchOffset: w.batch, ClaimedAtUs: w.claimedUS}
 	for _, c := range w.counts {
 		p.Sources = append(p.Sources, c)
 	}

@@ -358,7 +358,16 @@ type tally struct {
 func newTally(records []*outcryv1.MentionRecord) tally {
 	t := tally{map[[2]int64][]*outcryv1.SourceCount{}}
 	for _, r := range records {
-		if p := r.GetProgress(); p != nil && len(p.GetSources()) > 0 {
+		p := r.GetProgress()
+		if p == nil {
+			continue
+		}
+		if p.GetFirstOffset() == p.GetBatchOffset() { // what was told of the batch before is void
+			maps.DeleteFunc(t.sources, func(k [2]int64, _ []*outcryv1.SourceCount) bool {
+				return k[0] == int64(p.GetPostsPartition()) && k[1] >= p.GetBatchOffset()
+			})
+		}
+		if len(p.GetSources()) > 0 {
 			t.sources[[2]int64{int64(p.GetPostsPartition()), p.GetFirstOffset()}] = p.GetSources()
 		}
 	}

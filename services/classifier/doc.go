@@ -5,6 +5,6 @@
 //
 //   - Progress is written at the very record that takes a partition's watermark over a step of the decision grid, so its place among the
 //     mentions depends on the log alone: batch sizes and restarts cannot change a decision.
-//   - Each batch ends with a Progress too, right before the commit. A stretch that is repeated after a crash therefore begins at a
-//     committed offset or at a step, and replaces its first telling in source_minutes.
+//   - Each batch ends with a Progress too, right before the commit. After a crash the batch is told again from its beginning, perhaps
+//     divided otherwise: how far the watermark was is forgotten. Each Progress therefore says where its batch began.
 package classifier

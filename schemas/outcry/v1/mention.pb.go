@@ -852,7 +852,8 @@ func (x *Retraction) GetAuthor() uint64 {
 
 // Progress says that a partition of posts.v1 has been classified up to an offset and an event time.
 // One stands at the very record that takes the watermark over a step of the decision grid, whatever the batches; another at the end of
-// each batch, right before the commit. A stretch that is told again after a crash therefore begins where it began before.
+// each batch, right before the commit. After a crash a batch is told again from its beginning; the stretches may then end elsewhere, but no
+// step is missing, and what was told of the batch before is void.
 type Progress struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	PostsPartition int32                  `protobuf:"varint,1,opt,name=posts_partition,json=postsPartition,proto3" json:"posts_partition,omitempty"`
@@ -864,8 +865,12 @@ type Progress struct {
 	// No mention from this partition that follows counts towards a decision before this event time, in microseconds.
 	WatermarkUs int64 `protobuf:"varint,5,opt,name=watermark_us,json=watermarkUs,proto3" json:"watermark_us,omitempty"`
 	// The partition has been silent: it is not to be waited for.
-	Idle          bool           `protobuf:"varint,6,opt,name=idle,proto3" json:"idle,omitempty"`
-	Sources       []*SourceCount `protobuf:"bytes,7,rep,name=sources,proto3" json:"sources,omitempty"`
+	Idle    bool           `protobuf:"varint,6,opt,name=idle,proto3" json:"idle,omitempty"`
+	Sources []*SourceCount `protobuf:"bytes,7,rep,name=sources,proto3" json:"sources,omitempty"`
+	// Offset at which the batch began. What was told before it is committed, and is not told again.
+	BatchOffset int64 `protobuf:"varint,8,opt,name=batch_offset,json=batchOffset,proto3" json:"batch_offset,omitempty"`
+	// When who tells this began to read the partition, in microseconds by its own clock: a later one has taken over from an earlier one.
+	ClaimedAtUs   int64 `protobuf:"varint,9,opt,name=claimed_at_us,json=claimedAtUs,proto3" json:"claimed_at_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -947,6 +952,20 @@ func (x *Progress) GetSources() []*SourceCount {
 		return x.Sources
 	}
 	return nil
+}
+
+func (x *Progress) GetBatchOffset() int64 {
+	if x != nil {
+		return x.BatchOffset
+	}
+	return 0
+}
+
+func (x *Progress) GetClaimedAtUs() int64 {
+	if x != nil {
+		return x.ClaimedAtUs
+	}
+	return 0
 }
 
 // SourceCount counts what was ingested of one source in one minute of event time.
@@ -1094,7 +1113,7 @@ const file_outcry_v1_mention_proto_rawDesc = "" +
 	"\apost_id\x18\x02 \x01(\tR\x06postId\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x03R\brevision\x12\x17\n" +
 	"\atime_us\x18\x04 \x01(\x03R\x06timeUs\x12\x16\n" +
-	"\x06author\x18< \x01(\x06R\x06author\"\x8b\x02\n" +
+	"\x06author\x18< \x01(\x06R\x06author\"\xd2\x02\n" +
 	"\bProgress\x12'\n" +
 	"\x0fposts_partition\x18\x01 \x01(\x05R\x0epostsPartition\x12)\n" +
 	"\x10posts_partitions\x18\x02 \x01(\x05R\x0fpostsPartitions\x12!\n" +
@@ -1103,7 +1122,9 @@ const file_outcry_v1_mention_proto_rawDesc = "" +
 	"nextOffset\x12!\n" +
 	"\fwatermark_us\x18\x05 \x01(\x03R\vwatermarkUs\x12\x12\n" +
 	"\x04idle\x18\x06 \x01(\bR\x04idle\x120\n" +
-	"\asources\x18\a \x03(\v2\x16.outcry.v1.SourceCountR\asources\"\x8d\x01\n" +
+	"\asources\x18\a \x03(\v2\x16.outcry.v1.SourceCountR\asources\x12!\n" +
+	"\fbatch_offset\x18\b \x01(\x03R\vbatchOffset\x12\"\n" +
+	"\rclaimed_at_us\x18\t \x01(\x03R\vclaimedAtUs\"\x8d\x01\n" +
 	"\vSourceCount\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
 	"\x06minute\x18\x02 \x01(\x03R\x06minute\x12\x14\n" +
