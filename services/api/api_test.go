@@ -177,10 +177,17 @@ func fill(ctx context.Context, s *store.Store) error {
 		StartedAtUs: start.UnixMicro(), DetectedAtUs: start.Add(140 * time.Second).UnixMicro(), ConfirmedAtUs: start.Add(4 * time.Minute).UnixMicro(),
 		RecoveringAtUs: clock(19, 40).UnixMicro(), ResolvedAtUs: clock(20, 30).UnixMicro(), OfficialAtUs: clock(17, 2).UnixMicro(), DecidedAtUs: clock(20, 30).UnixMicro(),
 		Revision: 9, People: 4410, PeakPerMinute: 54, ExpectedPerMinute: 0.8, Confidence: 0.98,
-		Symptoms:     []*outcryv1.SymptomCount{{Symptom: outcryv1.Symptom_SYMPTOM_LOGIN, People: 3900}, {Symptom: outcryv1.Symptom_SYMPTOM_CALLS, People: 260}, {Symptom: outcryv1.Symptom_SYMPTOM_APP_CRASH, People: 250}},
-		Explanation:  "29 people complained in one minute where 0.8 were expected; by chance that happens once in ten billion years.",
+		Symptoms: []*outcryv1.SymptomCount{{Symptom: outcryv1.Symptom_SYMPTOM_LOGIN, People: 3900}, {Symptom: outcryv1.Symptom_SYMPTOM_CALLS, People: 260}, {Symptom: outcryv1.Symptom_SYMPTOM_APP_CRASH, People: 250}},
+		Explanation: "29 people reported trouble with skype in the 5 minutes to 2010-12-22 16:16:00 UTC; 0.8 were expected (up to 4 in 95 % of such windows, " +
+			"alarm from 13 on); by chance once in 10^9 windows; 16 hours of history.",
 		Evidence:     []*outcryv1.Evidence{{MentionId: evidence[0]}, {MentionId: evidence[1]}, {MentionId: evidence[2]}, {MentionId: official}},
 		OfficialText: "Some of you may have problems signing in to Skype – we're investigating.", OfficialUrl: "https://twitter.com/Skype/status/1",
+	}
+	first := &outcryv1.Incident{
+		Id: incident.Id, Service: "skype", State: outcryv1.Incident_STATE_SUSPECTED, Severity: outcryv1.Incident_SEVERITY_MINOR,
+		StartedAtUs: incident.StartedAtUs, DetectedAtUs: incident.DetectedAtUs, DecidedAtUs: incident.DetectedAtUs, Revision: 1, People: 14,
+		Explanation: "14 people reported trouble with skype in the 5 minutes to 2010-12-22 16:14:20 UTC; 0.8 were expected (up to 4 in 95 % of such windows, " +
+			"alarm from 13 on); by chance once in 10^6 windows; 16 hours of history.",
 	}
 	later := &outcryv1.Incident{Id: "viber-20101222T2250", Service: "viber", State: outcryv1.Incident_STATE_SUSPECTED, Severity: outcryv1.Incident_SEVERITY_MINOR,
 		StartedAtUs: clock(22, 50).UnixMicro(), DetectedAtUs: clock(22, 53).UnixMicro(), DecidedAtUs: clock(22, 53).UnixMicro(), Revision: 1, People: 14,
@@ -188,7 +195,7 @@ func fill(ctx context.Context, s *store.Store) error {
 	dismissed := &outcryv1.Incident{Id: "gmail-20101222T0300", Service: "gmail", State: outcryv1.Incident_STATE_DISMISSED, Severity: outcryv1.Incident_SEVERITY_MINOR,
 		StartedAtUs: clock(3, 0).UnixMicro(), DetectedAtUs: clock(3, 1).UnixMicro(), DecidedAtUs: clock(3, 30).UnixMicro(), Revision: 2, Explanation: "a joke"}
 	return errors.Join(s.InsertMentions(ctx, mentions), s.InsertSourceMinutes(ctx, minutes), s.InsertSpikeWindows(ctx, windows),
-		s.InsertIncidents(ctx, []store.Incident{{Incident: incident, Version: 1}, {Incident: later, Version: 1},
+		s.InsertIncidents(ctx, []store.Incident{{Incident: first, Version: 1}, {Incident: incident, Version: 1}, {Incident: later, Version: 1},
 			{Incident: dismissed, Verdict: &outcryv1.Verdict{Kind: outcryv1.Verdict_KIND_DISMISS, Who: "someone"}, Version: 1}}))
 }
 
@@ -517,7 +524,7 @@ func TestPages(t *testing.T) {
 		"/services/gmail":                      {200, []string{"<svg", "No post in the time shown"}},
 		"/services/skypee":                     {404, []string{"The nearest is &#34;skype&#34;"}},
 		"/services/skype?from=x":               {400, []string{"is not a time"}},
-		"/incidents/skype-20101222T1612":       {200, []string{"29 people complained", "98 %", "app crash", "48 min before", "Confirmed as an outage", "Skype keeps signing me out"}},
+		"/incidents/skype-20101222T1612":       {200, []string{"29 people reported", "<b>Detected on this:</b> 14 people reported", "98 %", "app crash", "48 min before", "Confirmed as an outage", "Skype keeps signing me out"}},
 		"/incidents/viber-20101222T2250":       {200, []string{"still open", "no official word"}},
 		"/incidents/none":                      {404, []string{"There is no incident"}},
 		"/nothing":                             {404, []string{"All services"}},

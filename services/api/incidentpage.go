@@ -37,6 +37,7 @@ func (a *API) incidentPage(w http.ResponseWriter, r *http.Request) error {
 	around := around(i, at)
 	data := struct {
 		incidentRow
+		Detected     string // on what it was detected, where its explanation tells of a later decision
 		Around       string // this time on the page of the service
 		Embed        string
 		Figure       *figure
@@ -49,7 +50,7 @@ func (a *API) incidentPage(w http.ResponseWriter, r *http.Request) error {
 		NeedsKey     bool
 		MayRead      bool
 		Said         string
-	}{incidentRow: a.incidentRow(i, at), Around: view{path: "/services/" + url.PathEscape(i.GetService()), timeRange: around}.Address(),
+	}{incidentRow: a.incidentRow(i, at), Detected: detection(i, changes), Around: view{path: "/services/" + url.PathEscape(i.GetService()), timeRange: around}.Address(),
 		Embed:   view{path: "/services/" + url.PathEscape(i.GetService()) + "/embed", timeRange: around}.Address(),
 		Moments: moments(i), Parts: incidentParts(i), Changes: told(changes, mayAct), CanSay: a.deps.Say != nil, NeedsKey: !mayAct, MayRead: mayRead}
 	if said := r.URL.Query().Get("said"); slices.Contains(verdict.Kinds(), said) {
@@ -64,6 +65,16 @@ func (a *API) incidentPage(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return a.render(w, r, http.StatusOK, "incident.html", data)
+}
+
+// detection is the sentence on which an incident was detected; empty where its explanation is that sentence still, or that and more. An
+// explanation tells of the last decision, and beside the time of the detection its numbers would be taken for those of that time.
+func detection(i *outcryv1.Incident, changes []store.Change) string {
+	n := slices.IndexFunc(changes, func(c store.Change) bool { return c.State == outcryv1.Incident_STATE_SUSPECTED.Name() })
+	if n < 0 || strings.HasPrefix(i.GetExplanation(), changes[n].Explanation) {
+		return ""
+	}
+	return changes[n].Explanation
 }
 
 func (a *API) figureOf(ctx context.Context, service *catalog.Service, r timeRange) (*figure, error) {
