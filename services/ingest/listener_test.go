@@ -53,19 +53,22 @@ func TestASourceThatFailsIsNotAskedTooOften(t *testing.T) {
 		name        string
 		run         func(context.Context, *source.Session) error
 		least, most int           // runs in an hour
-		first       time.Duration // least wait before the second
+		first, late time.Duration // least and, unless 0, most wait before the second
 	}{
-		{"not there", func(context.Context, *source.Session) error { return errors.New("dial: refused") }, 45, 70, 500 * time.Millisecond},
-		{"200 and the end", connected(func(*source.Session) error { return io.EOF }), 45, 70, 500 * time.Millisecond},
-		{"a post and the end", connected(func(in *source.Session) error { return errors.Join(in.Emit(source.Event{Cursor: "c"}), io.EOF) }), 45, 70, 500 * time.Millisecond},
-		{"ends after half a minute", connected(func(*source.Session) error { time.Sleep(30 * time.Second); return io.EOF }), 30, 50, 500 * time.Millisecond},
-		{"ends after two minutes", connected(func(*source.Session) error { time.Sleep(2 * time.Minute); return io.EOF }), 28, 31, 500 * time.Millisecond},
-		{"503", func(context.Context, *source.Session) error { return &polite.StatusError{Code: 503} }, 10, 20, 5 * time.Second},
-		{"401", func(context.Context, *source.Session) error { return &polite.StatusError{Code: 401} }, 10, 20, 5 * time.Second},
-		{"429", func(context.Context, *source.Session) error { return &polite.StatusError{Code: 429} }, 5, 9, time.Minute},
+		{"not there", func(context.Context, *source.Session) error { return errors.New("dial: refused") }, 45, 70, 500 * time.Millisecond, 0},
+		{"200 and the end", connected(func(*source.Session) error { return io.EOF }), 45, 70, 500 * time.Millisecond, 0},
+		{"a post and the end", connected(func(in *source.Session) error { return errors.Join(in.Emit(source.Event{Cursor: "c"}), io.EOF) }), 45, 70, 500 * time.Millisecond, 0},
+		{"ends after half a minute", connected(func(*source.Session) error { time.Sleep(30 * time.Second); return io.EOF }), 30, 50, 500 * time.Millisecond, 0},
+		{"ends after two minutes", connected(func(*source.Session) error { time.Sleep(2 * time.Minute); return io.EOF }), 28, 31, 500 * time.Millisecond, 0},
+		{"503", func(context.Context, *source.Session) error { return &polite.StatusError{Code: 503} }, 10, 20, 5 * time.Second, 0},
+		{"401", func(context.Context, *source.Session) error { return &polite.StatusError{Code: 401} }, 10, 20, 5 * time.Second, 0},
+		{"429", func(context.Context, *source.Session) error { return &polite.StatusError{Code: 429} }, 5, 9, time.Minute, 0},
 		{"429 with a header", func(context.Context, *source.Session) error {
 			return &polite.StatusError{Code: 429, RetryAfter: 20 * time.Minute}
-		}, 3, 4, 20 * time.Minute},
+		}, 3, 4, 20 * time.Minute, 25 * time.Minute},
+		{"429 with a header that says soon", func(context.Context, *source.Session) error {
+			return &polite.StatusError{Code: 429, RetryAfter: 10 * time.Second}
+		}, 288, 361, 10 * time.Second, 12500 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -75,8 +78,8 @@ func TestASourceThatFailsIsNotAskedTooOften(t *testing.T) {
 				if n := len(m.runs); n < tt.least || n > tt.most {
 					t.Errorf("asked %d times in an hour, want %d to %d", n, tt.least, tt.most)
 				}
-				if wait := m.runs[1].Sub(begun); wait < tt.first {
-					t.Errorf("asked again after %s, want %s at least", wait, tt.first)
+				if wait := m.runs[1].Sub(begun); wait < tt.first || tt.late > 0 && wait > tt.late {
+					t.Errorf("asked again after %s, want %s at least and %s at most", wait, tt.first, tt.late)
 				}
 			})
 		})

@@ -256,16 +256,18 @@ func TestMisbehaviour(t *testing.T) {
 	for _, tt := range []struct {
 		name, answer, header, want string
 		code                       int
-		least                      time.Duration
+		least, most                time.Duration // of the first wait; most 0 is any
 	}{
-		{"429 with a header", "", "600", "429", 429, 10 * time.Minute},
-		{"503", "", "", "503", 503, 5 * time.Second},
-		{"rubbish", "rubbish", "", "not what was expected", 0, 0},
-		{"nothing", "null", "", "newest item is 0", 0, 0},
-		{"429 without a header", "", "", "429", 429, time.Minute},
-		{"half an answer", `{"ite`, "", "not what was expected", 0, 0},
-		{"a compressed bomb", "bomb", "", "more than", 0, 0},
-		{"gigantic", strings.Repeat("1", maxItem+1), "", "more than", 0, 0},
+		{"429 with a header", "", "600", "429", 429, 10 * time.Minute, 0},
+		{"429 with a header that says soon", "", "3", "429", 429, 3 * time.Second, 3750 * time.Millisecond},
+		{"503 with a header that says soon", "", "1", "503", 503, time.Second, 1250 * time.Millisecond},
+		{"503", "", "", "503", 503, 5 * time.Second, 0},
+		{"rubbish", "rubbish", "", "not what was expected", 0, 0, 0},
+		{"nothing", "null", "", "newest item is 0", 0, 0, 0},
+		{"429 without a header", "", "", "429", 429, time.Minute, 0},
+		{"half an answer", `{"ite`, "", "not what was expected", 0, 0, 0},
+		{"a compressed bomb", "bomb", "", "more than", 0, 0, 0},
+		{"gigantic", strings.Repeat("1", maxItem+1), "", "more than", 0, 0, 0},
 	} {
 		s := newServer(t)
 		s.set("maxitem", tt.answer)
@@ -273,7 +275,7 @@ func TestMisbehaviour(t *testing.T) {
 		err := s.source().Run(t.Context(), &source.Session{Emit: func(source.Event) error { return nil }})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", tt.name, err)
-		} else if wait := polite.NewBackoff(polite.DefaultRules()).Next(err, 0); wait < tt.least {
+		} else if wait := polite.NewBackoff(polite.DefaultRules()).Next(err, 0); wait < tt.least || tt.most > 0 && wait > tt.most {
 			t.Errorf("%s: the next try comes after %s", tt.name, wait)
 		}
 	}

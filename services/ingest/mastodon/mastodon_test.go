@@ -449,6 +449,10 @@ func TestStreamsRefused(t *testing.T) {
 		{"429", "websocket", code(429), "429", time.Minute},
 		{"429", "sse", code(429), "429", time.Minute},
 		{"429 with a header", "websocket", code(429, "Retry-After", "600"), "429", 10 * time.Minute},
+		{"429 with a header that says soon", "websocket", code(429, "Retry-After", "10"), "429", 10 * time.Second},
+		{"429 with a reset that comes soon", "sse", func(w http.ResponseWriter, r *http.Request) {
+			code(429, "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", time.Now().Add(30*time.Second).UTC().Format(time.RFC3339))(w, r)
+		}, "429", time.Second},
 		{"starting", "websocket", code(503), "503", 5 * time.Second},
 		{"a server without events", "sse", code(404), "404", 5 * time.Second},
 		{"a server with a page instead", "sse", code(200, "Content-Type", "text/html"), "transport websocket", 500 * time.Millisecond},
@@ -463,7 +467,7 @@ func TestStreamsRefused(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("the run ended with %v", err)
 			}
-			if wait := polite.NewBackoff(polite.DefaultRules()).Next(err, 0); wait < tt.least {
+			if wait := polite.NewBackoff(polite.DefaultRules()).Next(err, 0); wait < tt.least || strings.Contains(tt.name, "soon") && wait > 40*time.Second {
 				t.Errorf("the next try comes after %s", wait)
 			}
 			asked := 0

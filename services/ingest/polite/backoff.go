@@ -41,8 +41,11 @@ type Ruled interface{ Rules() Rules }
 // Steady is how long a connection must have held for waits to begin anew.
 const Steady = time.Minute
 
-// Longest is the longest wait that a server can ask for.
-const Longest = time.Hour
+// Shortest and Longest are the waits that a server can ask for.
+const (
+	Shortest = time.Second
+	Longest  = time.Hour
+)
 
 // Backoff counts failures in a row. Not safe for concurrent use.
 type Backoff struct {
@@ -53,8 +56,8 @@ type Backoff struct {
 // NewBackoff returns a Backoff that has seen no failure.
 func NewBackoff(rules Rules) *Backoff { return &Backoff{rules: rules} }
 
-// Next returns how long to wait after a failure, for a connection that had held so long: what the rule of its kind says, or
-// what the server asked for where that is longer, up to Longest; and up to a quarter more, so that many clients do not come back together.
+// Next returns how long to wait after a failure, for a connection that had held so long: what the server asked for, longer or shorter than
+// the rule of its kind, from Shortest to Longest, or else what that rule says; and up to a quarter more, so that many clients do not come back together.
 func (b *Backoff) Next(err error, held time.Duration) time.Duration {
 	if held >= Steady {
 		b.failures = [3]int{}
@@ -69,14 +72,17 @@ func (b *Backoff) Next(err error, held time.Duration) time.Duration {
 	}
 	wait := rule.wait(b.failures[kind])
 	b.failures[kind]++
+	said := time.Duration(0)
 	var asked *WaitError
 	switch {
 	case errors.As(err, &asked):
-		wait = max(wait, asked.Wait)
+		said = asked.Wait
 	case answer != nil:
-		wait = max(wait, answer.RetryAfter)
+		said = answer.RetryAfter
 	}
-	wait = min(wait, Longest)
+	if said > 0 {
+		wait = min(max(said, Shortest), Longest)
+	}
 	return wait + rand.N(wait/4+1)
 }
 

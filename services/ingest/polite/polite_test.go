@@ -35,7 +35,9 @@ func TestBackoffFollowsTheRules(t *testing.T) {
 		{"network", cut, []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 750 * time.Millisecond, time.Second}},
 		{"http", http503, []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second, 320 * time.Second, 320 * time.Second}},
 		{"limited", http429, []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute}},
-		{"the server asks for more", &StatusError{Code: 503, RetryAfter: 7 * time.Second}, []time.Duration{7 * time.Second, 10 * time.Second}},
+		{"the server asks for more", &StatusError{Code: 503, RetryAfter: 7 * time.Second}, []time.Duration{7 * time.Second, 7 * time.Second}},
+		{"the server asks for less", &StatusError{Code: 429, RetryAfter: 7 * time.Second}, []time.Duration{7 * time.Second, 7 * time.Second, 7 * time.Second}},
+		{"the server asks for hardly anything", &StatusError{Code: 503, RetryAfter: time.Millisecond}, []time.Duration{Shortest, Shortest}},
 		{"the connector asks for more", &WaitError{Wait: 20 * time.Second, Err: cut}, []time.Duration{20 * time.Second, 20 * time.Second}},
 		{"nobody waits longer than", &WaitError{Wait: 240 * time.Hour, Err: cut}, []time.Duration{Longest}},
 	} {
@@ -49,6 +51,12 @@ func TestBackoffFollowsTheRules(t *testing.T) {
 		}
 	}
 	b := NewBackoff(rules)
+	for range 3 {
+		b.Next(&StatusError{Code: 429, RetryAfter: time.Second}, 0)
+	}
+	if got := b.Next(http429, 0); got < 8*time.Minute {
+		t.Errorf("failures after which the server asked for little do not count where it asks for nothing: %s", got)
+	}
 	for range 1000 {
 		if got := b.Next(cut, 0); got > 20*time.Second {
 			t.Fatalf("network: %s", got)

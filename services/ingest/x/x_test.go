@@ -345,6 +345,10 @@ func TestMisbehaviour(t *testing.T) {
 		{"503", code(503), "503", 5 * time.Second, 10 * time.Second},
 		{"429", code(429), "429", time.Minute, 2 * time.Minute},
 		{"429 until a time", code(429, "x-rate-limit-remaining", "0", "x-rate-limit-reset", fmt.Sprint(time.Now().Add(10*time.Minute).Unix())), "429", 9 * time.Minute, 15 * time.Minute},
+		{"429 until soon", func(w http.ResponseWriter, r *http.Request) {
+			code(429, "x-rate-limit-remaining", "0", "x-rate-limit-reset", fmt.Sprint(time.Now().Add(30*time.Second).Unix()))(w, r)
+		}, "429", time.Second, 40 * time.Second},
+		{"503 for a moment", code(503, "Retry-After", "2"), "503", 2 * time.Second, 2500 * time.Millisecond},
 		{"401", code(401), "ingest.x.token", 5 * time.Second, 10 * time.Second},
 		{"no keep-alive", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(200)
