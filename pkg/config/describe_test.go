@@ -100,7 +100,7 @@ func TestNearest(t *testing.T) {
 	known := []string{"kafka.brokers", "kafka.partitions", "clickhouse.address", "data_dir", "api"}
 	for name, want := range map[string]string{
 		"kafka.broker": "kafka.brokers", "brokers": "kafka.brokers", "Adress": "clickhouse.address", "datadir": "data_dir", "apis": "api",
-		"click_house.address": "clickhouse.address", strings.Repeat("x", 1e6): "data_dir",
+		"click_house.address": "clickhouse.address", "kafka.x": "kafka.brokers", "kafka.address": "clickhouse.address", "kafka.": "kafka.brokers", strings.Repeat("x", 1e6): "data_dir",
 	} {
 		if got := Nearest(name, known); got != want && len(name) < 100 {
 			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)

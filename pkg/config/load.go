@@ -16,10 +16,13 @@ type Options struct {
 	File    string   // path of a YAML file; empty: none
 	Environ []string // "NAME=value", as os.Environ gives it; nil: none
 	Prefix  string   // of the variables that belong to this configuration, such as "OUTCRY_"
+
+	Changes []string // "kafka.brokers=a:9092", as somebody typed them after an option; they count last
+	Option  string   // that option, such as "--set", for the faults of Changes
 }
 
-// Load fills dst, a pointer to a struct that holds its defaults, from the file and then from the environment, and calls Validate on every section that has
-// such a method. The error joins all faults, one a line, each with the file and line or the variable where it stands.
+// Load fills dst, a pointer to a struct that holds its defaults, from the file, then from the environment, then from the changes, and calls Validate on every
+// section that has such a method. The error joins all faults, one a line, each with the file and line, the variable or the option where it stands.
 // On an error dst may be filled in part.
 func Load(dst any, opts Options) error {
 	l := &loader{schema: readSchema(dst, opts.Prefix), origin: map[string]string{}}
@@ -37,6 +40,9 @@ func Load(dst any, opts Options) error {
 	if err := layers.Load(environment, nil); err != nil {
 		return fmt.Errorf("read the environment: %w", err)
 	}
+	if err := layers.Load(changesLayer{loader: l, option: opts.Option, changes: opts.Changes}, nil); err != nil {
+		return fmt.Errorf("read the changes: %w", err)
+	}
 	// ZeroFields: a list replaces the default list; without it the longer of the two would show through.
 	decoder := mapstructure.DecoderConfig{ZeroFields: true}
 	if err := layers.UnmarshalWithConf("", dst, koanf.UnmarshalConf{DecoderConfig: &decoder}); err != nil {
@@ -50,7 +56,7 @@ func Load(dst any, opts Options) error {
 type loader struct {
 	schema *schema
 	faults []error
-	origin map[string]string // key → "outcry.yaml:3" or "OUTCRY_KAFKA_BROKERS"
+	origin map[string]string // key → "outcry.yaml:3", "OUTCRY_KAFKA_BROKERS" or "--set"
 }
 
 func (l *loader) fault(format string, args ...any) {

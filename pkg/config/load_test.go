@@ -187,7 +187,7 @@ outcry.yaml:7: kafka.max_wait is "10"; expected a duration such as "10s", "5m" o
 outcry.yaml:2: the alias *"d" is not read; write the value out
 outcry.yaml:4: the alias *"d" is not read; write the value out
 outcry.yaml:6: the alias *"d" is not read; write the value out
-outcry.yaml:7: unknown key "kafka.tls.<<"; the nearest known one is kafka.tls`,
+outcry.yaml:7: unknown key "kafka.tls.<<"; the nearest known one is kafka.tls.key`,
 	}, {
 		name:    "both forms of a secret",
 		environ: []string{"OUTCRY_KAFKA_TLS_KEY=a", "OUTCRY_KAFKA_TLS_KEY_FILE=outcry.yaml"},
@@ -221,6 +221,33 @@ outcry.yaml: holds more than one YAML document; one is read`,
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// What is typed after an option counts last, and its faults name the option, not the variable that could have set the key.
+func TestChanges(t *testing.T) {
+	got := defaults()
+	if err := Load(got, Options{File: write(t, "kafka:\n  partitions: 8\n"), Environ: []string{"OUTCRY_KAFKA_PARTITIONS=16", "OUTCRY_KAFKA_TLS_KEY_FILE=outcry.yaml"}, Prefix: "OUTCRY_",
+		Option: "--set", Changes: []string{"kafka.partitions=32", " kafka.max_wait=10s", "kafka.tls.key=hunter2", "kafka.brokers="}}); err != nil {
+		t.Fatal(err)
+	}
+	if got.Kafka.Partitions != 32 || got.Kafka.MaxWait != 10*time.Second || got.Kafka.TLS.Key != "hunter2" || len(got.Kafka.Brokers) != 0 {
+		t.Errorf("%+v", got.Kafka)
+	}
+
+	err := Load(defaults(), Options{Environ: []string{"OUTCRY_KAFKA_PARTITIONS=16"}, Prefix: "OUTCRY_", Option: "--set", Changes: []string{"kafka.partitions=99", "kafka.max_wait=soon", "kafka.xyz=1", "kafka=1",
+		"kafka", "threshold", "=1", "", "data_dir=a", "data_dir=b"}})
+	want := `--set: kafka.max_wait is "soon"; expected a duration such as "10s", "5m" or "1h30m"
+--set: unknown key "kafka.xyz"; the nearest known one is kafka.brokers
+--set: kafka is a section; expected one of its keys, such as kafka.brokers=…
+--set: kafka is a section; expected one of its keys, such as kafka.brokers=…
+--set has "threshold"; expected KEY=VALUE
+--set has "=1"; expected KEY=VALUE
+--set has ""; expected KEY=VALUE
+--set: data_dir stands there twice; keep one
+--set: kafka.partitions must be between 1 and 64, not 99`
+	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 

@@ -85,6 +85,12 @@ func (s *schema) names() []string {
 	for _, f := range s.sections[1:] {
 		names = append(names, f.name)
 	}
+	return append(names, s.keyNames()...)
+}
+
+// keyNames lists what can be set.
+func (s *schema) keyNames() []string {
+	var names []string
 	for _, f := range s.keys {
 		names = append(names, f.name)
 	}

@@ -235,28 +235,12 @@ func (a *app) pasts(cmd *cli.Command, services *catalog.Catalog) ([]past, error)
 // changed returns the configuration with some keys set otherwise.
 func (a *app) changed(cmd *cli.Command, changes string) (Config, error) {
 	cfg := DefaultConfig()
-	environ := slices.Clone(a.environ)
-	variables, names := map[string]string{}, []string(nil)
-	for _, k := range config.Describe(&cfg, envPrefix) {
-		variables[k.Name], names = k.Variable, append(names, k.Name)
-	}
-	for change := range strings.SplitSeq(changes, ",") {
-		key, value, ok := strings.Cut(strings.TrimSpace(change), "=")
-		if !ok {
-			return cfg, usagef(cmd, "--compare has %q; expected KEY=VALUE, for example detect.false_alarms_per_month=1", change)
-		}
-		variable, ok := variables[key]
-		if !ok {
-			return cfg, usagef(cmd, "--compare: unknown key %q; the nearest known one is %s", key, config.Nearest(key, names))
-		}
-		environ = append(environ, variable+"="+value)
-	}
 	file, err := a.configFile(cmd)
 	if err != nil {
 		return cfg, err
 	}
-	if err := config.Load(&cfg, config.Options{File: file, Environ: environ, Prefix: envPrefix}); err != nil {
-		return cfg, usagef(cmd, "--compare: %w", err)
+	if err := config.Load(&cfg, config.Options{File: file, Environ: a.environ, Prefix: envPrefix, Changes: strings.Split(changes, ","), Option: "--compare"}); err != nil {
+		return cfg, usagef(cmd, "%w", err)
 	}
 	return cfg, nil
 }
