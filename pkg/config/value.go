@@ -37,7 +37,10 @@ func typeName(t reflect.Type) string {
 	return ""
 }
 
-// expected tells a person what to write; it is empty for a type that cannot be configured.
+// Expected tells a person what to write for the type of v, such as "a whole number"; it is empty for a type that cannot be configured.
+func Expected(v any) string { return expected(reflect.TypeOf(v)) }
+
+// expected is Expected by type.
 func expected(t reflect.Type) string {
 	switch typeName(t) {
 	case "secret", "text":

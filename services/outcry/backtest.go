@@ -81,6 +81,9 @@ Examples:
 }
 
 func (a *app) backtest(ctx context.Context, cmd *cli.Command) error {
+	if cmd.Bool("json") && cmd.Bool("markdown") {
+		return usagef(cmd, "--json and --markdown are two forms of one result; keep one")
+	}
 	cfg, err := a.config(cmd)
 	if err != nil {
 		return err
@@ -109,11 +112,8 @@ func (a *app) backtest(ctx context.Context, cmd *cli.Command) error {
 			return err
 		}
 	}
-	page := cmd.String("page")
-	if page != "" { // before the work, not after it
-		if info, err := os.Stat(filepath.Dir(page)); err != nil || !info.IsDir() {
-			return usagef(cmd, "--page is %q, and %s is no folder", page, filepath.Dir(page))
-		}
+	if err := inFolder(cmd, "page"); err != nil {
+		return err
 	}
 	settings := []setting{{"as configured", cfg}}
 	if changed := cmd.String("compare"); changed != "" {
@@ -142,7 +142,7 @@ func (a *app) backtest(ctx context.Context, cmd *cli.Command) error {
 	default:
 		err = report.WriteText(a.stdout)
 	}
-	if page != "" {
+	if page := cmd.String("page"); page != "" {
 		err = errors.Join(err, writeTo(page, func(w io.Writer) error { return report.WritePage(w, figures) }))
 	}
 	return err
@@ -333,6 +333,17 @@ func explained(err error) error {
 		return fmt.Errorf("%.40q is no time; write RFC 3339, such as \"2010-12-22T16:00:00Z\"", noTime.Value)
 	}
 	return err
+}
+
+// inFolder refuses an option that names a file to be written in a folder that is not there: before the work, not after it.
+func inFolder(cmd *cli.Command, option string) error {
+	name := cmd.String(option)
+	if folder := filepath.Dir(name); name != "" {
+		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+			return usagef(cmd, "--%s is %q, and %s is no folder", option, name, folder)
+		}
+	}
+	return nil
 }
 
 // writeTo makes a file.

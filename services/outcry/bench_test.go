@@ -98,7 +98,7 @@ func TestBenchUsage(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
 		{"bench --posts 10", "--posts is 10; expected 1000 to 1000000000"},
 		{"bench --pairs 0", "--pairs is 0; expected 1 to 1000"},
-		{"bench pipeline", `unexpected argument "pipeline"`},
+		{"bench pipeline", `unknown command "pipeline"; known are latency`},
 	} {
 		if got := outcry(t, strings.Fields(tt.line)...); got.code != exitUsage || !strings.Contains(got.stderr, tt.want) {
 			t.Errorf("%s: %+v", tt.line, got)

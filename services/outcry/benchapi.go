@@ -96,9 +96,13 @@ func (a *app) benchAPI(ctx context.Context, cmd *cli.Command) (err error) {
 	}
 	switch {
 	case services < 1 || services > len(catalog.Services):
-		return usagef(cmd, "--services must be 1 to %d, the services of the catalog", len(catalog.Services))
-	case days < 1 || days > 400 || rate < 1 || rate > 100_000 || seconds < 1 || seconds > 3600:
-		return usagef(cmd, "--days must be 1 to 400, --rate 1 to 100000 and --seconds 1 to 3600")
+		return usagef(cmd, "--services is %d; expected 1 to %d, the services of the catalog", services, len(catalog.Services))
+	case days < 1 || days > 400:
+		return usagef(cmd, "--days is %d; expected 1 to 400", days)
+	case rate < 1 || rate > 100_000:
+		return usagef(cmd, "--rate is %d; expected 1 to 100000", rate)
+	case seconds < 1 || seconds > 3600:
+		return usagef(cmd, "--seconds is %d; expected 1 to 3600", seconds)
 	}
 	log := a.logger(cfg.Log)
 	cfg.ClickHouse.Database = fmt.Sprintf("bench_api_%d", time.Now().UnixNano())

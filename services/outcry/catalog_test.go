@@ -62,7 +62,7 @@ func TestCatalogCheck(t *testing.T) {
 
 func TestCatalogUsage(t *testing.T) {
 	for line, want := range map[string]string{
-		"catalog shwo skype":            "the nearest known one is show",
+		"catalog shwo skype":            "known are list, show, check",
 		"catalog show":                  "the ID of a service is missing",
 		"catalog show a b":              `unexpected argument "b"`,
 		"catalog list --category gmaes": "the nearest known one is games",

@@ -62,7 +62,7 @@ func (a *app) classify(ctx context.Context, cmd *cli.Command) error {
 	format := cmd.String("format")
 	decode, err := files.Format(format)
 	if err != nil {
-		return usagef(cmd, "%w", err)
+		return usagef(cmd, "--format: %w", err)
 	}
 	if format == "jsonl" {
 		decode = decodeText

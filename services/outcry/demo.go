@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -63,6 +64,12 @@ func (a *app) demo(ctx context.Context, cmd *cli.Command) error {
 		cfg.ClickHouse.Database = fmt.Sprintf("outcry_demo_%d", time.Now().UnixNano()) // of its own, and dropped in the end
 	}
 	cfg.API.Listen = cmd.String("listen")
+	if err := cfg.API.Validate(); err != nil {
+		return usagef(cmd, "--%w", err)
+	}
+	if err := free(ctx, cfg.API.Listen); err != nil {
+		return usagef(cmd, "--listen: %w; choose another address (port 0 takes a free one)", err)
+	}
 	cfg.Log.Level = "warn"
 	if level := cmd.String("log-level"); level != "" {
 		cfg.Log.Level = level
@@ -133,6 +140,15 @@ func (a *app) demo(ctx context.Context, cmd *cli.Command) error {
 		<-ctx.Done()
 		return nil
 	})
+}
+
+// free reports why nothing can listen at an address: before the engines start, and in the words of the option.
+func free(ctx context.Context, address string) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return listener.Close()
 }
 
 // report says what was heard.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -46,6 +47,9 @@ Examples:
 	}
 }
 
+// mostInterval is the longest interval that series takes.
+const mostInterval = 31 * 24 * time.Hour
+
 func (a *app) detect(ctx context.Context, cmd *cli.Command) error {
 	name := cmd.String("csv")
 	if name == "" {
@@ -62,6 +66,10 @@ func (a *app) detect(ctx context.Context, cmd *cli.Command) error {
 	if !(budget > 0 && budget <= 1000) {
 		return usagef(cmd, "--budget is %v; expected more than 0, at most 1000", budget)
 	}
+	interval := cmd.Duration("interval")
+	if cmd.IsSet("interval") && (interval < time.Second || interval > mostInterval) {
+		return usagef(cmd, "--interval is %s; expected 1s to 744h, such as 5m", interval)
+	}
 	file, err := a.open(ctx, name)
 	if err != nil {
 		return err
@@ -70,7 +78,7 @@ func (a *app) detect(ctx context.Context, cmd *cli.Command) error {
 	if name == "-" {
 		name = "standard input"
 	}
-	if err := series.Run(file, a.stdout, cmd.Duration("interval"), budget); err != nil {
+	if err := series.Run(file, a.stdout, interval, budget); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil

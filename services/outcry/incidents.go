@@ -89,6 +89,16 @@ func (a *app) listIncidents(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
+	if service := cmd.String("service"); service != "" {
+		services, err := loadCatalog(cfg)
+		if err != nil {
+			return err
+		}
+		// No error: one that has left the catalog may have had incidents. But nothing found must not be taken for a calm service.
+		if err := known(services, service); err != nil {
+			a.printError(fmt.Errorf("--service: %w", err))
+		}
+	}
 	if err := mustHoldData(cfg); err != nil {
 		return err
 	}
@@ -121,8 +131,14 @@ func (a *app) listIncidents(ctx context.Context, cmd *cli.Command) error {
 
 // say writes what a person says of an incident.
 func (a *app) say(ctx context.Context, cmd *cli.Command, kind outcryv1.Verdict_Kind) error {
+	if !cmd.Args().Present() {
+		return usagef(cmd, "ID is missing")
+	}
 	if err := wantArgs(cmd, 1, 2, "ID and TEXT"); err != nil {
 		return err
+	}
+	if kind == outcryv1.Verdict_KIND_NOTE && strings.TrimSpace(cmd.Args().Get(1)) == "" {
+		return usagef(cmd, "TEXT is missing: a note is a remark on an incident")
 	}
 	who := cmd.String("who")
 	if who == "" {

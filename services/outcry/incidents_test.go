@@ -10,9 +10,9 @@ func TestWrongWordsAboutIncidents(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"incidents", "dismiss"}, "ID and TEXT is missing"},
+		{[]string{"incidents", "dismiss"}, "outcry: ID is missing"},
 		{[]string{"incidents", "dismiss", "skype"}, `"skype" is no incident; an id is a service and a start, such as skype-20101222T1612`},
-		{[]string{"incidents", "note", "skype-20101222T1612"}, "text of a verdict has 0 bytes"},
+		{[]string{"incidents", "note", "skype-20101222T1612"}, "TEXT is missing"},
 		{[]string{"incidents", "confirm", "--who", strings.Repeat("a", 201), "skype-20101222T1612"}, "who of a verdict has 201 bytes"},
 		{[]string{"incidents", "list", "--limit", "0"}, "--limit is 0; expected 1 to 100000"},
 	} {
@@ -21,6 +21,9 @@ func TestWrongWordsAboutIncidents(t *testing.T) {
 		}
 	}
 	environ := []string{"OUTCRY_DATA_DIR=" + t.TempDir()}
+	if got := (call{args: []string{"incidents", "list", "--service", "skyp"}, environ: environ}).run(t); !strings.Contains(got.stderr, "outcry: --service: the catalog has no service \"skyp\"") {
+		t.Errorf("a service that is not known: %+v", got)
+	}
 	for _, args := range [][]string{{"incidents", "list"}, {"incidents", "confirm", "skype-20101222T1612"}} {
 		if got := (call{args: args, environ: environ}).run(t); got.code != exitFailure || !strings.Contains(got.stderr, "holds no data") {
 			t.Errorf("%v without data: %+v", args, got)

@@ -38,7 +38,7 @@ Examples:
 					now := time.Now()
 					key, secret, err := api.NewKey(cmd.String("name"), cmd.StringSlice("scope"), now)
 					if err != nil {
-						return err
+						return usagef(cmd, "%w", err)
 					}
 					return a.withKeys(ctx, cmd, func(s *store.Store) error {
 						if err := s.PutKey(ctx, key, now); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -135,19 +136,51 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		{"confg", `unknown command "confg"; the nearest known one is config` + "\nTry: outcry --help"},
 		{"confg print --frmat x", `unknown command "confg"; the nearest known one is config` + "\nTry: outcry --help"},
-		{"config chekc", `unknown command "chekc"; the nearest known one is check` + "\nTry: outcry config --help"},
-		{"help config prnt", `unknown command "prnt"; the nearest known one is print` + "\nTry: outcry config --help"},
+		{"config chekc", `unknown command "chekc"; known are check, print` + "\nTry: outcry config --help"},
+		{"help config prnt", `unknown command "prnt"; known are check, print` + "\nTry: outcry config --help"},
 		{"config print --defalts", "unknown option --defalts; the nearest known one is --defaults\nTry: outcry config print --help"},
 		{"version --confg x", "unknown option --confg; the nearest known one is --config\nTry: outcry version --help"},
 		{"version --config", "option --config needs a value\nTry: outcry version --help"},
 		{"version x", "unexpected argument \"x\": expected only options\nTry: outcry version --help"},
-		{"config print --defaults=maybe", "option --defaults does not take \"maybe\": parse error\nTry: outcry config print --help"},
+		{"config print --defaults=maybe", "option --defaults does not take \"maybe\"; expected true or false\nTry: outcry config print --help"},
+		{"bench latancy", `unknown command "latancy"; known are latency, detect, classify, api, alerts` + "\nTry: outcry bench --help"},
+		{"keys create", `unknown command "create"; known are add, list, revoke` + "\nTry: outcry keys --help"},
+		{"keys add", "--name and --scope must be given\nTry: outcry keys add --help"},
+		{"keys add --name x", "--scope must be given\nTry: outcry keys add --help"},
+		{"keys add --name x --scope all", "scope \"all\" is none of read, evidence, act, admin\nTry: outcry keys add --help"},
+		{"demo --seed x", "option --seed does not take \"x\"; expected a whole number that is not negative\nTry: outcry demo --help"},
+		{"demo --seed 99999999999999999999", "option --seed does not take \"99999999999999999999\"; it is out of range\nTry: outcry demo --help"},
+		{"demo --listen x", "--listen must be host:port, such as 127.0.0.1:8080 or :8080\nTry: outcry demo --help"},
+		{"bench --posts x", "option --posts does not take \"x\"; expected a whole number\nTry: outcry bench --help"},
+		{"bench api --rate 0", "--rate is 0; expected 1 to 100000\nTry: outcry bench api --help"},
+		{"detect --budget x", "option --budget does not take \"x\"; expected a number\nTry: outcry detect --help"},
+		{"detect --interval 5", "option --interval does not take \"5\"; expected a duration such as \"10s\", \"5m\" or \"1h30m\"\nTry: outcry detect --help"},
+		{"detect --csv x --interval 0s", "--interval is 0s; expected 1s to 744h, such as 5m\nTry: outcry detect --help"},
+		{"detect --csv x --interval -5m", "--interval is -5m0s; expected 1s to 744h, such as 5m\nTry: outcry detect --help"},
+		{"catalog --zz", "unknown option --zz; the nearest known one is --help\nTry: outcry catalog --help"},
+		{"classify --format xml x", "--format: unknown format \"xml\"; did you mean \"jsonl\"? Known are jetstream, jsonl, twitter-v1\nTry: outcry classify --help"},
+		{"simulate --truth absent/x", "--truth is \"absent/x\", and absent is no folder\nTry: outcry simulate --help"},
+		{"replay --keep main_test.go x", "--keep is \"main_test.go\", which is no folder\nTry: outcry replay --help"},
+		{"backtest --json --markdown x", "--json and --markdown are two forms of one result; keep one\nTry: outcry backtest --help"},
 		{"config check --log-level loud", "--log-level is \"loud\"; expected debug, info, warn or error\nTry: outcry config check --help"},
 	} {
 		got := outcry(t, strings.Fields(tt.line)...)
 		if diff := cmp.Diff(outcome{exitUsage, "", "outcry: " + tt.want + "\n"}, got, cmp.AllowUnexported(outcome{})); diff != "" {
 			t.Errorf("outcry %s (-want +got)\n%s", tt.line, diff)
 		}
+	}
+}
+
+// TestListenIsFree: an address that is taken is told in the words of the option, before the engines start.
+func TestListenIsFree(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	got := outcry(t, "demo", "--exit", "--listen", taken.Addr().String())
+	if got.code != exitUsage || got.stdout != "" || !strings.Contains(got.stderr, "outcry: --listen: ") || !strings.Contains(got.stderr, "choose another address") {
+		t.Errorf("%+v", got)
 	}
 }
 

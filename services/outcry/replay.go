@@ -58,11 +58,15 @@ func (a *app) replay(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return usagef(cmd, "--format: %w", err)
 	}
+	keep := cmd.String("keep")
+	if info, err := os.Stat(keep); err == nil && !info.IsDir() {
+		return usagef(cmd, "--keep is %q, which is no folder", keep)
+	}
 	cfg, err := a.config(cmd)
 	if err != nil {
 		return err
 	}
-	cleanUp, err := scratch(&cfg, cmd.String("keep"))
+	cleanUp, err := scratch(&cfg, keep)
 	if err != nil {
 		return err
 	}

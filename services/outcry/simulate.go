@@ -59,6 +59,9 @@ func (a *app) simulate(ctx context.Context, cmd *cli.Command) error {
 		return usagef(cmd, "--volume is %v; expected a number above 0, at most 10000", volume)
 	}
 	scenario.Volume *= volume
+	if err := inFolder(cmd, "truth"); err != nil {
+		return err
+	}
 
 	out := bufio.NewWriterSize(a.stdout, 256<<10)
 	encoder := json.NewEncoder(out)
