@@ -9,22 +9,24 @@ import (
 	"time"
 
 	"outcry.dev/pkg/config"
+	"outcry.dev/services/ingest/rounds"
 	"outcry.dev/services/ingest/source"
 )
 
 // Config of the connector.
 type Config struct {
-	Instances   []string      `koanf:"instances" doc:"Addresses of Mastodon servers, or of others that speak its API, https://…; empty to leave them out."`
-	Tokens      config.Secret `koanf:"tokens" doc:"Access tokens with the scope read:statuses: host=token joined by commas, or one token where there is one instance."`
-	Streams     []string      `koanf:"streams" doc:"What is listened to: public, public:local, public:remote, hashtag:NAME or hashtag:local:NAME."`
-	Transport   string        `koanf:"transport" doc:"websocket or sse (server-sent events, which some servers lack)."`
-	IdleTimeout time.Duration `koanf:"idle_timeout" doc:"Silence, pings included, after which a connection is given up, 1s to 1h."`
-	GapPages    int           `koanf:"gap_pages" doc:"How many pages of 40 posts are read at most to fill a gap, 0 to 1000."`
+	Instances    []string      `koanf:"instances" doc:"Addresses of Mastodon servers, or of others that speak its API, https://…; empty to leave them out."`
+	Tokens       config.Secret `koanf:"tokens" doc:"Access tokens with the scope read:statuses: host=token joined by commas, or one token where there is one instance."`
+	Streams      []string      `koanf:"streams" doc:"What is listened to: public, public:local, public:remote, hashtag:NAME or hashtag:local:NAME."`
+	Transport    string        `koanf:"transport" doc:"websocket or sse (server-sent events, which some servers lack)."`
+	IdleTimeout  time.Duration `koanf:"idle_timeout" doc:"Silence, pings included, after which a connection is given up, 1s to 1h."`
+	GapPages     int           `koanf:"gap_pages" doc:"How many pages of 40 posts are read at most to fill a gap, 0 to 1000."`
+	RecheckEvery time.Duration `koanf:"recheck_every" doc:"How often the posts of these servers that are stored are asked for again, to find those that were deleted while nobody listened, 10m to 168h."`
 }
 
 // DefaultConfig listens to nothing: servers want a token.
 func DefaultConfig() Config {
-	return Config{Instances: []string{}, Streams: []string{"public"}, Transport: "websocket", IdleTimeout: 90 * time.Second, GapPages: 50}
+	return Config{Instances: []string{}, Streams: []string{"public"}, Transport: "websocket", IdleTimeout: 90 * time.Second, GapPages: 50, RecheckEvery: 6 * time.Hour}
 }
 
 // Validate reports every fault.
@@ -67,6 +69,9 @@ func (c Config) Validate() error {
 	}
 	if c.GapPages < 0 || c.GapPages > 1000 {
 		faults = append(faults, fmt.Errorf("gap_pages is %d; 0 to 1000 fit", c.GapPages))
+	}
+	if c.RecheckEvery < 10*time.Minute || c.RecheckEvery > 7*24*time.Hour {
+		faults = append(faults, fmt.Errorf("recheck_every is %s; 10m to 168h fit", c.RecheckEvery))
 	}
 	return errors.Join(faults...)
 }
@@ -131,7 +136,7 @@ func parseStream(s string) (stream, error) {
 }
 
 // Sources returns one source for each stream of each instance.
-func (c Config) Sources(source.Deps) ([]source.Source, error) {
+func (c Config) Sources(d source.Deps) ([]source.Source, error) {
 	tokens, err := c.tokens()
 	if err != nil {
 		return nil, err
@@ -144,12 +149,16 @@ func (c Config) Sources(source.Deps) ([]source.Source, error) {
 			return nil, err
 		}
 		of := newInstance(strings.TrimSuffix(i, "/"), u.Host, tokens[u.Host])
-		for _, name := range slices.Compact(slices.Sorted(slices.Values(c.Streams))) {
+		for n, name := range slices.Compact(slices.Sorted(slices.Values(c.Streams))) {
 			st, err := parseStream(name)
 			if err != nil {
 				return nil, err
 			}
-			sources = append(sources, &timeline{cfg: c, instance: of, stream: st, label: name, heard: heard})
+			t := &timeline{cfg: c, instance: of, stream: st, label: name, heard: heard}
+			if n == 0 && d.Held != nil { // once a server is enough
+				t.stored, t.polled = rounds.New(SourceName, c.RecheckEvery, d.Held), &polled{instance: of}
+			}
+			sources = append(sources, t)
 		}
 	}
 	return sources, nil

@@ -39,6 +39,7 @@ type server struct {
 	streams   http.HandlerFunc // in place of streams
 	elsewhere string           // where streams are said to be
 	asked     []string
+	statuses  http.HandlerFunc // posts by their ids
 }
 
 func newServer(t *testing.T) *server {
@@ -60,7 +61,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.asked = append(s.asked, r.URL.Path+"?"+r.URL.RawQuery)
-	answer, streams, at := s.answer, s.streams, s.elsewhere
+	answer, streams, at, statuses := s.answer, s.streams, s.elsewhere, s.statuses
 	s.mu.Unlock()
 	if at == "" {
 		at = "ws://" + s.host()
@@ -74,6 +75,8 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		answer(w, r)
 	case strings.HasPrefix(r.URL.Path, "/api/v1/timelines/"):
 		s.timeline(w, r)
+	case strings.HasPrefix(r.URL.Path, "/api/v1/statuses") && statuses != nil:
+		statuses(w, r)
 	case r.URL.Path == "/api/v1/streaming":
 		s.socket(w, r)
 	case strings.HasPrefix(r.URL.Path, "/api/v1/streaming/"):
@@ -634,7 +637,9 @@ func TestConfig(t *testing.T) {
 			c.Instances = []string{"a.example", "https://u:p@b.example", "https://c", "https://c/"}
 		}, 3},
 		{"streams", func(c *Config) { c.Streams = []string{"home", "hashtag:", "hashtag:local:skype"} }, 2},
-		{"the rest", func(c *Config) { c.Streams, c.Transport, c.IdleTimeout, c.GapPages = nil, "smoke", 0, -1 }, 4},
+		{"the rest", func(c *Config) {
+			c.Streams, c.Transport, c.IdleTimeout, c.GapPages, c.RecheckEvery = nil, "smoke", 0, -1, 0
+		}, 5},
 	} {
 		c := DefaultConfig()
 		tt.change(&c)

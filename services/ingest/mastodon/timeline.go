@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"outcry.dev/pkg/post"
 	"outcry.dev/services/ingest/polite"
 	"outcry.dev/services/ingest/recent"
+	"outcry.dev/services/ingest/rounds"
 	"outcry.dev/services/ingest/source"
 )
 
@@ -36,12 +40,18 @@ type timeline struct {
 	label    string
 	heard    *heard
 	recalled bool // what was told before the process began is known again
+
+	// Nil but for one stream of each server, and where nothing is stored.
+	stored *rounds.Rounds
+	polled *polled
 }
 
 // position is the cursor.
 type position struct {
 	ID  string `json:"id"` // the latest that this server gave to a post that was told
 	URI string `json:"uri,omitempty"`
+	// Checked is the last stored post that was asked for again in this round.
+	Checked string `json:"checked,omitempty"`
 }
 
 func (p *position) cursor() string {
@@ -106,6 +116,9 @@ func (t *timeline) Run(ctx context.Context, s *source.Session) error {
 	if s.Cursor != "" {
 		_ = json.Unmarshal([]byte(s.Cursor), &r.at) // of an older version: begin live
 	}
+	if r.stored != nil {
+		r.stored.Resume(r.at.Checked)
+	}
 	if err := r.run(ctx); err != nil && ctx.Err() == nil {
 		return t.explain(err)
 	}
@@ -117,6 +130,7 @@ type run struct {
 	*timeline
 	session *source.Session
 	about   about
+	mu      sync.Mutex // guards at, and keeps events and their cursors in order
 	at      position
 }
 
@@ -129,6 +143,7 @@ func (r *run) run(ctx context.Context) error {
 	if err := r.fill(ctx); err != nil {
 		return err
 	}
+	g, ctx := errgroup.WithContext(ctx)
 	c, err := r.instance.open(ctx, r.about, r.stream, r.cfg.Transport, r.cfg.IdleTimeout)
 	if err != nil {
 		return err
@@ -139,22 +154,37 @@ func (r *run) run(ctx context.Context) error {
 		return err
 	}
 	r.session.Status.Connected(r.about.streaming)
+	if r.stored != nil {
+		g.Go(func() error { return r.followDeletes(ctx) })
+	}
+	g.Go(func() error { return r.listen(c) })
+	return g.Wait()
+}
+
+// listen tells what a stream has until it ends.
+func (r *run) listen(c connection) error {
 	for {
 		f, err := c.next()
 		var bad *frameError
 		var long *polite.LongFrameError
 		switch {
 		case errors.As(err, &bad):
-			err = r.unreadable(bad.reason, bad.raw)
+			err = r.locked(func() error { return r.unreadable(bad.reason, bad.raw) })
 		case errors.As(err, &long):
-			err = r.unreadable(long.Error(), long.Begin)
+			err = r.locked(func() error { return r.unreadable(long.Error(), long.Begin) })
 		case err == nil:
-			err = r.take(&f)
+			err = r.locked(func() error { return r.take(&f) })
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+func (r *run) locked(do func() error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return do()
 }
 
 // recallPages are read to know again which id is which uri.
@@ -248,6 +278,11 @@ func (r *run) take(f *frame) error {
 	return nil // announcements, notifications and what may come
 }
 
+// mark tells the cursor.
+func (r *run) mark() error {
+	return r.session.Emit(source.Event{Kind: source.Mark, Cursor: r.at.cursor()})
+}
+
 func (r *run) key(id string) string { return r.instance.host + " " + id }
 
 // uri returns the uri of a post of this server, or the id where it is not known.
@@ -267,9 +302,8 @@ func (r *run) update(raw []byte) error {
 	if later(s.ID, r.at.ID) {
 		r.at.ID, r.at.URI = s.ID, s.URI
 	}
-	mark := source.Event{Kind: source.Mark, Cursor: r.at.cursor()}
 	if !s.public() {
-		return r.session.Emit(mark)
+		return r.mark()
 	}
 	r.heard.uris.Put(r.key(s.ID), s.URI)
 	now := time.Now()
@@ -278,11 +312,11 @@ func (r *run) update(raw []byte) error {
 		return r.gone(s.URI, now)
 	}
 	if _, gone := r.heard.deleted.Get(s.URI); gone {
-		return r.session.Emit(mark)
+		return r.mark()
 	}
 	revision := s.revision()
 	if before, ok := r.heard.revisions.Get(s.URI); ok && before >= revision {
-		return r.session.Emit(mark)
+		return r.mark()
 	}
 	r.heard.revisions.Put(s.URI, revision)
 	e := source.Post(s.post(r.about.domain, now, r.uri), revision, now, r.Name(), 0, raw)
