@@ -70,12 +70,12 @@ func TestAlertsTestGoesTheWholeWay(t *testing.T) {
 		}
 		return err == nil // the alerter may just be starting
 	})
-	w.until("the page and the change are there", time.Minute, func() bool {
+	w.until("the page and the change are there", 3*time.Minute, func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return slices.Contains(pages, "firing skype test=true") && slices.Contains(changes, "skype")
 	})
-	w.until("both are in the log", time.Minute, func() bool {
+	w.until("both are in the log", 3*time.Minute, func() bool {
 		channels := map[string]bool{}
 		for _, d := range jsonLines[struct {
 			Channel, Result string
@@ -95,7 +95,7 @@ func TestAlertsTestGoesTheWholeWay(t *testing.T) {
 	if _, stderr, err := w.try(nil, "alerts", "test", "viber", "--for", "5s"); err != nil && !strings.Contains(stderr, "was delivered to nobody") {
 		t.Fatalf("%v: %s", err, stderr) // the page may be late; it is the webhook that matters here
 	}
-	w.until("the webhook is disabled, and enabled", time.Minute, func() bool {
+	w.until("the webhook is disabled, and enabled", 3*time.Minute, func() bool {
 		_, stderr, err := w.try(nil, "alerts", "enable")
 		return err == nil && strings.Contains(stderr, "the webhook is enabled")
 	})

@@ -84,7 +84,7 @@ func TestKilledAtRandomMomentsCountsStayExact(t *testing.T) {
 			stages[victim] = w.start(nil, victim)
 		}
 		t.Logf("kill %d: %s, with %d records under way", i+1, victim, under)
-		w.until("work goes on after the kill", time.Minute, func() bool {
+		w.until("work goes on after the kill", 3*time.Minute, func() bool {
 			return w.committed(b, "classifier", topics.Posts)+w.committed(b, "aggregator", topics.Mentions) > done
 		})
 	}
@@ -149,7 +149,7 @@ func killClickHouse(w *world, engines *process) {
 	if err := victim.Kill(); err != nil {
 		w.t.Fatalf("kill ClickHouse: %v", err)
 	}
-	w.until("ClickHouse is there again, as another process", time.Minute, func() bool {
+	w.until("ClickHouse is there again, as another process", 3*time.Minute, func() bool {
 		after := children(engines.Process.Pid)
 		return len(after) == 1 && after[0] != before[0]
 	})
