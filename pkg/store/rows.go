@@ -288,6 +288,23 @@ func lastOfEach(rows []SourceMinute) []SourceMinute {
 	return out
 }
 
+// Counted returns what source_minutes holds of the stretches of a partition of posts.v1 that begin within [from, to), with zeros for the
+// counts: written, they take them back.
+func (s *Store) Counted(ctx context.Context, postsPartition int32, from, to int64) (list []*outcryv1.Progress, err error) {
+	err = s.query(ctx, "read what was counted", func() { list = nil }, func(rows driver.Rows) error {
+		var source string
+		var minute, first int64
+		if err := rows.Scan(&source, &minute, &first); err != nil {
+			return err
+		}
+		list = append(list, &outcryv1.Progress{PostsPartition: postsPartition, FirstOffset: first,
+			Sources: []*outcryv1.SourceCount{{Source: source, Minute: minute}}})
+		return nil
+	}, `SELECT toString(source), intDiv(toInt64(toUnixTimestamp(minute)), 60), first_offset FROM source_minutes FINAL
+		WHERE posts_partition = ? AND first_offset >= ? AND first_offset < ?`, uint16(postsPartition), from, to)
+	return list, err
+}
+
 // InsertSourceSilences writes which sources fell silent, and which are heard again.
 func (s *Store) InsertSourceSilences(ctx context.Context, rows []SourceSilence) error {
 	return insert(ctx, s, "source_silences (source, since, until, usual_per_minute, version)", rows,

@@ -216,6 +216,11 @@ func (o *owner) take(ctx context.Context, m *bus.Message) error {
 			return err
 		}
 	}
+	if x := r.GetProgress(); x != nil {
+		if err := o.takeBack(ctx, x); err != nil {
+			return err
+		}
+	}
 	// What people and the reader of incidents.v1 say may have to be held against the tables after a flush: its offset is not passed before.
 	if err := o.takeWords(ctx, r); err != nil {
 		return err
@@ -267,10 +272,7 @@ func (o *owner) recall(ctx context.Context, m *outcryv1.Mention, offset int64) e
 }
 
 func (o *owner) passed(ctx context.Context, p *outcryv1.Progress) error {
-	// Progress goes to every partition; one of them writes the denominators.
-	if int(p.GetPostsPartition())%o.stage.partitions == o.number {
-		o.sources = append(o.sources, o.state.toldBy(p.GetPostsPartition()).take(p, o.version())...)
-	}
+	o.count(p)
 	last := o.state.passed(p)
 	if last == math.MinInt64 || last <= o.state.clock {
 		return nil

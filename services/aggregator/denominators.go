@@ -1,55 +1,78 @@
 package aggregator
 
 import (
+	"context"
+
 	"outcry.dev/pkg/store"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
-// told is what is written to source_minutes of a partition of posts.v1 and may be told again, otherwise divided: a classifier that died
-// before it committed a batch does not know how far its clock was, and takes a late post at the beginning for a step of its own.
+// told is how far a partition of posts.v1 is told in source_minutes. A batch may be told again, and divided otherwise: a classifier that
+// died before it committed does not know how far its clock was, and takes a late post at the beginning for a step of its own.
 type told struct {
-	ClaimedAtUS int64     `json:"claimed_at_us"` // of whom we listen to
-	Batch       int64     `json:"batch"`         // offset at which its batch began
-	Next        int64     `json:"next"`          // offset behind what it told
-	Counts      []tallied `json:"counts,omitempty"`
+	ClaimedAtUS int64 `json:"claimed_at_us"` // of whom we listen to
+	Batch       int64 `json:"batch"`         // offset at which its batch began
+	Next        int64 `json:"next"`          // offset behind what it told
 }
 
-// tallied is the key of a row of source_minutes.
-type tallied struct {
-	Source string `json:"source"`
-	Minute int64  `json:"minute"`
-	First  int64  `json:"first"`
+// outdated reports whether a Progress is of one who has lost the partition, does not know it yet, and is slower than who has it now.
+func (t *told) outdated(r *outcryv1.Progress) bool {
+	return r.GetClaimedAtUs() < t.ClaimedAtUS && r.GetFirstOffset() < t.Next
 }
 
-// take returns the rows that a Progress makes: its own, and zeros in place of those that it makes void.
-func (t *told) take(r *outcryv1.Progress, version uint64) (rows []store.SourceMinute) {
-	if r.GetClaimedAtUs() < t.ClaimedAtUS && r.GetFirstOffset() < t.Next {
-		return nil // it has lost the partition, does not know it yet, and another was faster
-	}
-	if r.GetBatchOffset() == t.Batch && r.GetFirstOffset() == t.Batch {
-		for _, c := range t.Counts {
-			rows = append(rows, store.NewSourceMinute(&outcryv1.SourceCount{Source: c.Source, Minute: c.Minute},
-				&outcryv1.Progress{PostsPartition: r.GetPostsPartition(), FirstOffset: c.First}, version))
-		}
-	}
-	if r.GetFirstOffset() == r.GetBatchOffset() {
-		t.Counts = t.Counts[:0]
-	}
+// again reports whether a Progress begins to tell a batch again. The first versions did not say where their batches begin.
+func (t *told) again(r *outcryv1.Progress) bool {
+	return r.GetClaimedAtUs() != 0 && !t.outdated(r) && r.GetBatchOffset() == t.Batch && r.GetFirstOffset() == t.Batch && t.Next > t.Batch
+}
+
+func (t *told) take(r *outcryv1.Progress) {
 	t.ClaimedAtUS, t.Batch, t.Next = r.GetClaimedAtUs(), r.GetBatchOffset(), r.GetNextOffset()
-	for _, c := range r.GetSources() {
-		rows = append(rows, store.NewSourceMinute(c, r, version))
-		if t.ClaimedAtUS != 0 { // else it comes from a version that does not say where its batches begin
-			t.Counts = append(t.Counts, tallied{c.GetSource(), c.GetMinute(), r.GetFirstOffset()})
-		}
-	}
-	return rows
 }
 
-func (p *partition) toldBy(postsPartition int32) *told {
-	t := p.told[postsPartition]
+// toldBy returns how far a partition of posts.v1 is told by this partition, nil where another one does.
+func (o *owner) toldBy(r *outcryv1.Progress) *told {
+	if int(r.GetPostsPartition())%o.stage.partitions != o.number {
+		return nil
+	}
+	t := o.state.told[r.GetPostsPartition()]
 	if t == nil {
 		t = &told{}
-		p.told[postsPartition] = t
+		o.state.told[r.GetPostsPartition()] = t
 	}
 	return t
+}
+
+// count keeps what a Progress counts for the next flush. Progress goes to every partition; one of them writes the denominators.
+func (o *owner) count(r *outcryv1.Progress) {
+	t := o.toldBy(r)
+	if t == nil || t.outdated(r) {
+		return
+	}
+	t.take(r)
+	for _, c := range r.GetSources() {
+		o.sources = append(o.sources, store.NewSourceMinute(c, r, o.version()))
+	}
+}
+
+// takeBack makes void what was told of the batch that a Progress begins to tell again.
+func (o *owner) takeBack(ctx context.Context, r *outcryv1.Progress) error {
+	t := o.toldBy(r)
+	if t == nil || !t.again(r) {
+		return nil
+	}
+	if len(o.sources) > 0 {
+		if err := o.flush(ctx); err != nil {
+			return err
+		}
+	}
+	counted, err := o.stage.deps.Store.Counted(ctx, r.GetPostsPartition(), t.Batch, t.Next)
+	if err != nil {
+		return err
+	}
+	for _, p := range counted {
+		for _, c := range p.GetSources() {
+			o.sources = append(o.sources, store.NewSourceMinute(c, p, o.version()))
+		}
+	}
+	return nil
 }

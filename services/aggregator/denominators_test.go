@@ -7,87 +7,77 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"outcry.dev/pkg/store"
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
 // Each post is counted once, whoever tells of it how often.
 func TestDenominatorsOfWhatIsToldAgain(t *testing.T) {
-	s, partition := newSite(t, startBroker(t), fmt.Sprintf("denominators_%d", rand.Uint64()), 1), int32(0)
-	// Posts by minute of [first, next), told by a claim in a batch.
-	tell := func(claim, batch, first, next int64, posts map[int64]int64) *outcryv1.Progress {
-		p := &outcryv1.Progress{PostsPartitions: 1, ClaimedAtUs: claim, BatchOffset: batch, FirstOffset: first, NextOffset: next}
+	type counts map[int64]int64 // posts by minute
+	// What a claim tells of [first, next) in a batch.
+	tell := func(claim, batch, first, next int64, posts counts) *outcryv1.Progress {
+		p := &outcryv1.Progress{ClaimedAtUs: claim, BatchOffset: batch, FirstOffset: first, NextOffset: next}
 		for minute, n := range posts {
 			p.Sources = append(p.Sources, &outcryv1.SourceCount{Source: "twitter", Minute: minute, Posts: n})
 		}
 		return p
 	}
-	committed := tell(1, 100, 100, 110, map[int64]int64{7: 10})
-	whole := tell(1, 110, 110, 130, map[int64]int64{7: 1, 8: 19}) // a late post at its beginning
-	rest := tell(1, 110, 130, 140, map[int64]int64{8: 10})
+	committed := tell(1, 100, 100, 110, counts{7: 10})
+	whole := tell(1, 110, 110, 130, counts{7: 1, 8: 19}) // a late post at its beginning
+	rest := tell(1, 110, 130, 140, counts{8: 10})
 	// As another tells it, who does not know that the first post is late.
-	late, others := tell(2, 110, 110, 111, map[int64]int64{7: 1}), tell(2, 110, 111, 130, map[int64]int64{8: 19})
-	long := tell(2, 110, 130, 150, map[int64]int64{8: 20})
-	short, beyond := tell(2, 110, 130, 135, map[int64]int64{8: 5}), tell(2, 135, 135, 150, map[int64]int64{8: 15})
-	for name, c := range map[string]struct {
+	late, others := tell(2, 110, 110, 111, counts{7: 1}), tell(2, 110, 111, 130, counts{8: 19})
+	long := tell(2, 110, 130, 150, counts{8: 20})
+	short, beyond := tell(2, 110, 130, 135, counts{8: 5}), tell(2, 135, 135, 150, counts{8: 15})
+	cases := []struct {
+		name string
 		told []*outcryv1.Progress
-		want []string
+		want counts
 	}{
-		"once":                             {[]*outcryv1.Progress{committed, whole, rest}, []string{"7:11", "8:29"}},
-		"the batch is longer":              {[]*outcryv1.Progress{committed, whole, rest, late, others, long}, []string{"7:11", "8:39"}},
-		"the batch is shorter":             {[]*outcryv1.Progress{committed, whole, rest, late, others, short, beyond}, []string{"7:11", "8:39"}},
-		"cut off in the first":             {[]*outcryv1.Progress{committed, whole, late, others, long}, []string{"7:11", "8:39"}},
-		"cut off twice":                    {[]*outcryv1.Progress{committed, whole, rest, late, tell(3, 110, 110, 150, map[int64]int64{7: 1, 8: 39})}, []string{"7:11", "8:39"}},
-		"written twice":                    {[]*outcryv1.Progress{committed, whole, rest, whole, rest}, []string{"7:11", "8:29"}},
-		"one that lost it, afterwards":     {[]*outcryv1.Progress{committed, late, others, short, beyond, whole, rest}, []string{"7:11", "8:39"}},
-		"one that lost it, amid the other": {[]*outcryv1.Progress{committed, late, whole, others, rest, long}, []string{"7:11", "8:39"}},
-		"one that lost it is ahead":        {[]*outcryv1.Progress{committed, late, others, whole, rest, long}, []string{"7:11", "8:39"}},
-		"of a version without batches": {[]*outcryv1.Progress{tell(0, 0, 100, 110, map[int64]int64{7: 10}), tell(0, 0, 110, 120, map[int64]int64{7: 10}),
-			tell(0, 0, 110, 120, map[int64]int64{7: 10}), tell(5, 120, 120, 130, map[int64]int64{7: 10})}, []string{"7:30"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			for _, flushes := range []bool{true, false} {
-				partition++
-				p := newTestPartition()
-				var rows []store.SourceMinute
-				for i, r := range c.told {
-					r.PostsPartition = partition
-					rows = append(rows, p.toldBy(partition).take(r, uint64(i+1))...)
-					if !flushes {
-						continue
-					}
-					s.insertDenominators(rows)
-					rows = rows[:0]
-					p = handedOver(t, p)
+		{"once", []*outcryv1.Progress{committed, whole, rest}, counts{7: 11, 8: 29}},
+		{"the batch is longer", []*outcryv1.Progress{committed, whole, rest, late, others, long}, counts{7: 11, 8: 39}},
+		{"the batch is shorter", []*outcryv1.Progress{committed, whole, rest, late, others, short, beyond}, counts{7: 11, 8: 39}},
+		{"cut off in the first", []*outcryv1.Progress{committed, whole, late, others, long}, counts{7: 11, 8: 39}},
+		{"cut off twice", []*outcryv1.Progress{committed, whole, rest, late, tell(3, 110, 110, 150, counts{7: 1, 8: 39})}, counts{7: 11, 8: 39}},
+		{"written twice", []*outcryv1.Progress{committed, whole, rest, whole, rest}, counts{7: 11, 8: 29}},
+		{"one that lost it, afterwards", []*outcryv1.Progress{committed, late, others, short, beyond, whole, rest}, counts{7: 11, 8: 39}},
+		{"one that lost it, amid the other", []*outcryv1.Progress{committed, late, whole, others, rest, long}, counts{7: 11, 8: 39}},
+		{"a version that does not say where batches begin", []*outcryv1.Progress{tell(0, 0, 0, 110, counts{7: 10}), tell(0, 0, 110, 120, counts{7: 10}),
+			tell(0, 0, 0, 110, counts{7: 10}), tell(5, 120, 120, 130, counts{7: 10})}, counts{7: 30}},
+	}
+	log := [][]*outcryv1.MentionRecord{nil}
+	want := map[string]counts{}
+	for i, c := range cases {
+		want[c.name] = c.want
+		for _, p := range c.told {
+			p := &outcryv1.Progress{PostsPartition: int32(i), PostsPartitions: int32(len(cases)), ClaimedAtUs: p.GetClaimedAtUs(),
+				BatchOffset: p.GetBatchOffset(), FirstOffset: p.GetFirstOffset(), NextOffset: p.GetNextOffset(), Sources: p.GetSources()}
+			log[0] = append(log[0], &outcryv1.MentionRecord{Record: &outcryv1.MentionRecord_Progress{Progress: p}})
+		}
+	}
+	brokers := startBroker(t)
+	for name, pieces := range map[string]int{"all at once": 1, "one by one, by ever other owners": len(log[0])} {
+		s := newSite(t, brokers, fmt.Sprintf("denominators_%d", rand.Uint64()), 1)
+		for piece := range pieces {
+			s.writePiece(log, piece, pieces)
+			stop := s.owner("one")
+			n := (piece + 1) * len(log[0]) / pieces
+			eventually(t, "it is counted", func() bool { return s.caughtUp([][]*outcryv1.MentionRecord{log[0][:n]}) })
+			stop()
+		}
+		got := map[string]counts{}
+		for i, c := range cases {
+			got[c.name] = counts{}
+			for _, row := range s.rows(fmt.Sprintf(`SELECT concat(toString(toUnixTimestamp(minute) DIV 60), ' ', toString(sum(posts)))
+				FROM source_minutes FINAL WHERE posts_partition = %d GROUP BY minute HAVING sum(posts) > 0`, i)) {
+				var minute, n int64
+				if _, err := fmt.Sscan(row, &minute, &n); err != nil {
+					t.Fatal(row, err)
 				}
-				s.insertDenominators(rows)
-				got := s.rows(fmt.Sprintf(`SELECT concat(toString(toUnixTimestamp(minute) DIV 60), ':', toString(sum(posts))) FROM source_minutes FINAL
-					WHERE posts_partition = %d GROUP BY minute HAVING sum(posts) > 0 ORDER BY minute`, partition))
-				if diff := gocmp.Diff(c.want, got); diff != "" {
-					t.Errorf("posts by minute, flushed one by one: %v (-want +got):\n%s", flushes, diff)
-				}
+				got[c.name][minute] = n
 			}
-		})
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: posts by minute (-want +got):\n%s", name, diff)
+		}
 	}
-}
-
-func (s *site) insertDenominators(rows []store.SourceMinute) {
-	s.t.Helper()
-	if err := s.store.InsertSourceMinutes(s.t.Context(), rows); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// handedOver is what the next owner of a partition knows.
-func handedOver(t *testing.T, p *partition) *partition {
-	t.Helper()
-	state, err := p.marshalState()
-	if err != nil {
-		t.Fatal(err)
-	}
-	next := newTestPartition()
-	if err := next.unmarshalRow(store.State{State: state}); err != nil {
-		t.Fatal(err)
-	}
-	return next
 }
