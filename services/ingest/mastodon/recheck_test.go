@@ -192,6 +192,18 @@ func TestWhatIsNotGone(t *testing.T) {
 				one(w, r)
 			}
 		}, false},
+		{"a page in place of one", func(s *server) {
+			s.has(false, 7)
+			one := s.statuses
+			s.statuses = func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/7") {
+					w.WriteHeader(http.StatusNotFound)
+					fmt.Fprint(w, "<html>")
+					return
+				}
+				one(w, r)
+			}
+		}, false},
 		{"one that it cannot give", func(s *server) {
 			s.has(false)
 			one := s.statuses
