@@ -19,7 +19,7 @@ func (a *app) doctorCommand() *cli.Command {
 		Name:  "doctor",
 		Usage: "check everything that Outcry needs, and say what to do",
 		Description: `Checks the configuration, the data folder, the catalog, Kafka with its topics, ClickHouse with its tables, and, by connecting to it, each
-source that is enabled, and prints a line for each:
+source that is enabled (of a Kafka topic it tries the mapping on some of the latest records), and prints a line for each:
 ok, or what is wrong and what to do. Changes nothing, but that it fetches the embedded ClickHouse engine where it is needed and missing.
 Exits with status 1 if anything is wrong.
 

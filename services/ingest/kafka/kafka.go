@@ -106,7 +106,7 @@ func (s *Source) bus(log *slog.Logger) *bus.Bus {
 	return bus.New(bus.Config{Brokers: s.cfg.Brokers, Security: s.cfg.Security}, log)
 }
 
-// Probe asks for the topic.
+// Probe asks for the topic, and tries the mapping on a few of its latest records.
 func (s *Source) Probe(ctx context.Context) (string, error) {
 	b := s.bus(nil)
 	defer b.Close()
@@ -118,7 +118,108 @@ func (s *Source) Probe(ctx context.Context) (string, error) {
 	for _, o := range offsets {
 		n += o.Next - o.First
 	}
-	return fmt.Sprintf("%d partitions, %d records", len(offsets), n), nil
+	found := fmt.Sprintf("%d partitions, %d records", len(offsets), n)
+	if n == 0 {
+		return found, nil
+	}
+	tried, err := s.sample(ctx, b, offsets)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", found, err)
+	}
+	return found + "; " + tried, nil
+}
+
+const (
+	// sampled is how many records a probe tries the mapping on, of at most sampledPartitions and one or two fetches of each.
+	sampled           = 20
+	sampledPartitions = 8
+	sampledFetches    = 2
+	sampleTime        = 10 * time.Second
+	// named is how many of a record's fields are named to a person.
+	named = 12
+)
+
+// sample tries the mapping on the latest records, and says what comes of it; an error is that nothing does.
+func (s *Source) sample(ctx context.Context, b *bus.Bus, offsets []bus.Offsets) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, sampleTime)
+	defer cancel()
+	var full []int
+	for p, o := range offsets {
+		if o.Next > o.First && len(full) < sampledPartitions {
+			full = append(full, p)
+		}
+	}
+	kinds, total, first := map[source.Kind]int{}, 0, ""
+	now := time.Now()
+	for n, p := range full {
+		most := (sampled - total) / (len(full) - n) // what a partition lacks, others may have
+		records, err := latest(ctx, b, s.cfg.Topic, p, offsets[p], most)
+		if err != nil {
+			return "", fmt.Errorf("read partition %d: %w", p, err)
+		}
+		for _, m := range records {
+			e := s.decode(m.Key, m.Value, p, m.Offset, now)
+			kinds[e.Kind]++
+			total++
+			if e.Kind == source.Unreadable && first == "" {
+				first = fmt.Sprintf("partition %d, offset %d: %s%s", p, m.Offset, e.Fault.Reason, has(m.Value))
+			}
+		}
+	}
+	bad := kinds[source.Unreadable]
+	switch {
+	case total == 0:
+		return "none of the latest records is there any more, so the mapping could not be tried", nil
+	case bad == total:
+		return "", fmt.Errorf("none of the %d latest records that were tried is a post by ingest.kafka.fields; the first that is not: %s; name there where a record has text, id, author and created_at",
+			total, first)
+	}
+	found := fmt.Sprintf("of the %d latest that were tried %d are posts", total, kinds[source.Upsert])
+	if n := kinds[source.Delete]; n > 0 {
+		found += fmt.Sprintf(", %d withdraw one", n)
+	}
+	if n := kinds[source.Mark]; n > 0 {
+		found += fmt.Sprintf(", %d are empty", n)
+	}
+	if bad > 0 {
+		found += fmt.Sprintf(", %d are neither and would go to dead.v1; the first: %s; check ingest.kafka.fields if those should be posts", bad, first)
+	}
+	return found, nil
+}
+
+// latest reads at most so many of the last records of a partition, outside any group.
+func latest(ctx context.Context, b *bus.Bus, topic string, partition int, o bus.Offsets, most int) (records []bus.Message, err error) {
+	r, err := b.Reader(ctx, topic, partition, max(o.First, o.Next-int64(most)))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	// Where records were compacted away, or end a transaction, fewer are there than offsets.
+	for range sampledFetches {
+		if r.Offset() >= o.Next || len(records) >= most {
+			break
+		}
+		got, err := r.Fetch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, got[:min(len(got), most-len(records))]...)
+	}
+	return records, nil
+}
+
+// has names the fields of a record, never what is in them.
+func has(value []byte) string {
+	var record map[string]json.RawMessage
+	if len(value) > maxRecord || json.Unmarshal(value, &record) != nil || len(record) == 0 {
+		return ""
+	}
+	names := slices.Sorted(maps.Keys(record))
+	more := ""
+	if len(names) > named {
+		names, more = names[:named], ", …"
+	}
+	return " (it has the fields " + polite.Line(strings.Join(names, ", ")) + more + ")"
 }
 
 // position is the cursor.

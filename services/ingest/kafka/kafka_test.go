@@ -73,6 +73,69 @@ func TestMapping(t *testing.T) {
 	}
 }
 
+// A probe says what comes of the mapping, and changes nothing in the cluster.
+func TestProbeTriesTheMapping(t *testing.T) {
+	server, err := broker.Start(broker.Config{}, silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bus.New(bus.Config{Brokers: server.Addrs()}, silent)
+	t.Cleanup(func() {
+		b.Close()
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	const (
+		good   = `{"id":"1","author":"ann","text":"hello","created_at":"2026-11-25T03:00:00Z"}`
+		other  = `{"id":"1","user":"ann","body":"a secret","ts":1795575600}`
+		mapped = `{"id":"1","deleted":true}`
+	)
+	repeat := func(value string, n int) []string { return slices.Repeat([]string{value}, n) }
+	for i, tt := range []struct {
+		name    string
+		records []string // the first goes to partition 0, the next to 1
+		fields  map[string]string
+		want    string
+	}{
+		{"nothing", nil, nil, "2 partitions, 0 records"},
+		{"posts", repeat(good, 3), nil, "2 partitions, 3 records; of the 3 latest that were tried 3 are posts"},
+		{"the latest of many", slices.Concat(repeat(other, 100), repeat(good, 20)), nil, "2 partitions, 120 records; of the 20 latest that were tried 20 are posts"},
+		{"all kinds", []string{good, "", mapped, other}, nil, "2 partitions, 4 records; of the 4 latest that were tried 1 are posts, 1 withdraw one, 1 are empty, 1 are neither and would go to dead.v1; " +
+			`the first: partition 1, offset 1: field "created_at" is missing or empty (it has the fields body, id, ts, user); check ingest.kafka.fields if those should be posts`},
+		{"none", repeat(other, 30), nil, "wrong: 2 partitions, 30 records: none of the 20 latest records that were tried is a post by ingest.kafka.fields; the first that is not: " +
+			`partition 0, offset 5: field "created_at" is missing or empty (it has the fields body, id, ts, user); name there where a record has text, id, author and created_at`},
+		{"the same, mapped", repeat(other, 30), map[string]string{"author": "user", "text": "body", "created_at": "ts"}, "2 partitions, 30 records; of the 20 latest that were tried 20 are posts"},
+		{"no JSON", []string{"hello"}, nil, "wrong: 2 partitions, 1 records: none of the 1 latest records that were tried is a post by ingest.kafka.fields; the first that is not: " +
+			"partition 0, offset 0: not a JSON object: invalid character 'h' looking for beginning of value; name there where a record has text, id, author and created_at"},
+	} {
+		topic := fmt.Sprint("chatter-", i)
+		if err := b.EnsureTopics(t.Context(), bus.Topic{Name: topic, Partitions: 2}); err != nil {
+			t.Fatal(err)
+		}
+		producer, err := b.Producer(t.Context(), topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var records []bus.Message
+		for n, value := range tt.records {
+			records = append(records, bus.Message{Partition: n % 2, Value: []byte(value)})
+		}
+		if err := producer.Write(t.Context(), records...); err != nil {
+			t.Fatal(err)
+		}
+		c := DefaultConfig()
+		c.Brokers, c.Topic, c.Fields = server.Addrs(), topic, tt.fields
+		got, err := (&Source{cfg: c}).Probe(t.Context())
+		if err != nil {
+			got = "wrong: " + err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%s: %s\nwant %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 // A topic is read once and whole over restarts, from every partition; nothing is committed to the cluster.
 func TestResume(t *testing.T) {
 	server, err := broker.Start(broker.Config{}, silent)
@@ -143,7 +206,7 @@ func TestResume(t *testing.T) {
 	if cursor != `{"topic":"chatter","offsets":[50,50,50]}` {
 		t.Errorf("cursor is %s", cursor)
 	}
-	if found, err := list[0].(source.Prober).Probe(t.Context()); err != nil || found != "3 partitions, 150 records" {
+	if found, err := list[0].(source.Prober).Probe(t.Context()); err != nil || found != "3 partitions, 150 records; of the 20 latest that were tried 20 are posts" {
 		t.Errorf("%q, %v", found, err)
 	}
 }
