@@ -173,8 +173,8 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	return s, nil
 }
 
-// first starts the engine on the configured ports, or on free ones: somebody else may take a free port between the choice and
-// its use, so that is tried more than once.
+// first starts the engine on the configured ports, or on free ones. It is tried more than once where somebody else has taken a free port
+// between the choice and its use, and where the engine was killed.
 func (s *Server) first(ctx context.Context) (*child, error) {
 	err := s.awaitPredecessor(ctx)
 	if err != nil {
@@ -191,7 +191,8 @@ func (s *Server) first(ctx context.Context) (*child, error) {
 		if started, err = s.launch(ctx); err == nil {
 			return started, nil
 		}
-		if ctx.Err() != nil || !portTaken(ctx, s.native) && !portTaken(ctx, s.http) {
+		var died death
+		if killed := errors.As(err, &died) && died.signal; ctx.Err() != nil || !killed && !portTaken(ctx, s.native) && !portTaken(ctx, s.http) {
 			break
 		}
 	}
@@ -263,7 +264,7 @@ func (s *Server) PID() int {
 // the first with NoRestart.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Err says why the engine has ended, with the last lines of its log. It is nil while it runs and after Close.
+// Err says why the engine has ended, with what its log says of it. It is nil while it runs and after Close.
 func (s *Server) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

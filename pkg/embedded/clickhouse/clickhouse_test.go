@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -65,6 +66,39 @@ func TestDataSurvivesKillAndTheEngineComesBack(t *testing.T) {
 			t.Errorf("killed process %d lives", killed)
 		}
 	}
+}
+
+func TestEngineKilledBeforeItAnswersIsStartedAgain(t *testing.T) {
+	start(t, Config{DataDir: t.TempDir()}) // fetches the library, if need be
+	dir := t.TempDir()
+	killed, started := make(chan int, 1), make(chan struct{})
+	go func() {
+		defer close(killed)
+		for {
+			processes, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+			for _, p := range processes {
+				// As it is at once, before it can answer.
+				if line, err := os.ReadFile(p); err == nil && strings.HasPrefix(string(line), childName+"\x00") && strings.Contains(string(line), dir) {
+					pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(p)))
+					if syscall.Kill(pid, syscall.SIGKILL) == nil {
+						killed <- pid
+						return
+					}
+				}
+			}
+			select {
+			case <-started:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	s := start(t, Config{DataDir: dir})
+	close(started)
+	if pid := <-killed; pid == 0 || pid == s.PID() {
+		t.Errorf("process %d was killed, %d is there", pid, s.PID())
+	}
+	s.must(t, "SELECT 1")
 }
 
 func TestWithoutRestartItSaysWhy(t *testing.T) {
@@ -246,6 +280,70 @@ func TestBehavesAsAServerDoes(t *testing.T) {
 	} {
 		if got := s.must(t, sql); got != want {
 			t.Errorf("%s is %s, want %s", sql, got, want)
+		}
+	}
+}
+
+// Clients break off and say what they should not; that is no reason for the engine to end.
+func TestClientsThatBreakOffLeaveTheEngineAlone(t *testing.T) {
+	s := start(t, Config{DataDir: t.TempDir()})
+	pid := s.PID()
+	text := func(s string) string { return string(rune(len(s))) + s }
+	hello := func(password string) string {
+		return "\x00" + text("client") + "\x18\x01" + "\xb2\xa9\x03" + text("default") + text(s.User()) + text(password)
+	}
+	logged := func() string {
+		log, err := os.ReadFile(s.LogPath())
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return string(log)
+	}
+	for name, client := range map[string]struct{ says, error string }{ // error is what the engine's log says of it
+		"garbage":        {"\x63\x01", "Unexpected packet from client"},
+		"wrong password": {hello("wrong"), "Authentication failed"},
+		"half a hello":   {hello(s.Password())[:10], "Connection reset by peer"},
+	} {
+		// More than once, since one that breaks off before the engine has taken it up is another error.
+		eventually(t, name+" is an error", func() bool {
+			conn, err := net.Dial("tcp", s.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Write([]byte(client.says)); err != nil {
+				t.Fatal(err)
+			}
+			if name != "half a hello" {
+				_, _ = io.Copy(io.Discard, conn) // until the engine closes it
+			}
+			if err := errors.Join(conn.(*net.TCPConn).SetLinger(0), conn.Close()); err != nil {
+				t.Fatal(err)
+			}
+			return strings.Contains(logged(), client.error)
+		})
+		if got := s.must(t, "SELECT 1"); got != "1" || s.PID() != pid || strings.Contains(logged(), "<Fatal>") {
+			t.Fatalf("%s: answer %s from process %d, was %d; %s", name, got, s.PID(), pid, telling(logged()))
+		}
+	}
+}
+
+// A port that is taken at the last moment is an error at once, not a wait for an answer.
+func TestEngineThatCannotListenEnds(t *testing.T) {
+	s := start(t, Config{DataDir: t.TempDir()})
+	for _, taken := range []string{"native", "HTTP"} {
+		other := &Server{cfg: s.cfg, log: quiet(), files: layout{t.TempDir()}, library: s.library, password: "x", native: s.native, http: s.http}
+		other.cfg.StartTimeout = 20 * time.Minute
+		if taken == "HTTP" {
+			var err error
+			if other.native, _, err = choosePorts(t.Context(), 0, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := writeSettings(other.files, other.native, other.http, leastMemory, 2, "x", nil); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := other.launch(bounded(t)); err == nil || !strings.Contains(err.Error(), "Address already in use") {
+			t.Errorf("%s port: started %v, %v", taken, c, err)
 		}
 	}
 }

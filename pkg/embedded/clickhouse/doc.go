@@ -9,14 +9,16 @@
 // The engine is libchdb.so from the npm package that belongs to the platform. The child is the same executable, started again with an
 // argv[0] of its own; RunIfChild, first thing in main, sees that and calls the library's chdb_query_cmdline with clickhouse-local's
 // arguments. Its queries open the two listeners, and the last one reads standard input: the server lives exactly as long as the
-// parent holds that pipe open. A child, not a thread, since the engine may use much memory and may crash, and takes over signals.
+// parent holds that open. A child, not a thread, since the engine may use much memory and may crash, and takes over signals.
+//
+// Standard input is a terminal: at a pipe, this release of the engine ends at the first client that breaks off in the middle of something.
 //
 // Three things end it with its parent, however that ends: standard input ends; a second pipe ends, after which the child gives the
 // engine ten seconds and exits; and on Linux the kernel kills it at once. Ctrl-C does not reach it, since it is in a process
 // group of its own: the parent closes it when its own work is done.
 //
 // An engine that dies is started again on the same ports, password and data, with growing pauses. Six quick deaths
-// in a row end that: Done is closed and Err quotes the log's end.
+// in a row end that: Done is closed and Err quotes what the log says of it.
 //
 // An insert that was answered is in the operating system's hands: kill -9 of the engine or its parent loses nothing of it, a loss of power
 // may lose the last seconds (ClickHouse's own default; its setting fsync_after_insert is the remedy).

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -421,15 +422,51 @@ func TestTailKeepsTheEndInWholeLines(t *testing.T) {
 		t.Errorf("kept %d bytes: %q…%q", len(got), got[:30], got[len(got)-30:])
 	}
 	path := filepath.Join(t.TempDir(), "log")
-	for _, text := range []string{"short\n", strings.Repeat("x\n", 5000) + "end\n"} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got := lastLines(path); len(got) > lastBytes || !strings.HasSuffix(text, got+"\n") || got == "" {
-			t.Errorf("last lines %q", got)
+	if err := os.WriteFile(path, []byte("before\nsince\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for first, want := range map[int64]string{0: "before\nsince\n", 7: "since\n", 13: "", 14: "before\nsince\n"} {
+		if got := logSince(path, first); got != want {
+			t.Errorf("behind %d bytes: %q, want %q", first, got, want)
 		}
 	}
-	if got := lastLines(path + "absent"); got != "" {
+	if got := logSince(path+"absent", 0); got != "" {
 		t.Errorf("of no file: %q", got)
+	}
+}
+
+func TestTellingLines(t *testing.T) {
+	at := func(second int, line string) string {
+		return fmt.Sprintf("2026.12.01 02:07:%02d.057965 [ %d ] {} %s\n", second, 10000+second%2, line)
+	}
+	paused := func(n int) (out string) {
+		for i := range n {
+			out += at(i%60, "<Warning> Pool: Temporarily pause scheduling")
+		}
+		return out
+	}
+	fatal := at(1, "<Fatal> ClientBase: (version 26.7.2.1) (from thread 10390) Terminate called for uncaught exception:") +
+		at(1, "<Fatal> ClientBase: Code: 210. DB::NetException: Connection reset by peer. (NETWORK_ERROR)")
+	stack := at(1, "<Fatal> ClientBase: ") + at(1, "<Fatal> ClientBase: 0. ? @ 0x000000001c8fa4b3") + "12. ? @ 0x000000000ef1e3de\n"
+	wrong := func(n int) string { return at(2, fmt.Sprintf("<Error> TCPHandler: wrong %d", n)) }
+	warned := at(0, "<Warning> Context: something")
+	for name, row := range map[string]struct{ log, want string }{
+		"nothing":                    {"", ""},
+		"without a prefix":           {"cannot load it\n", "cannot load it"},
+		"repeated":                   {paused(7), strings.TrimSpace(at(0, "<Warning> Pool: Temporarily pause scheduling")) + " (7 times)"},
+		"repeated, then another":     {paused(2) + warned, strings.TrimSpace(at(0, "<Warning> Pool: Temporarily pause scheduling")) + " (2 times)\n" + strings.TrimSpace(warned)},
+		"an error among warnings":    {warned + wrong(1) + paused(500), strings.TrimSpace(wrong(1))},
+		"fatal before warnings":      {warned + wrong(1) + fatal + stack + paused(500), strings.TrimSpace(fatal)},
+		"repeated errors":            {wrong(1) + wrong(1) + paused(2), strings.TrimSpace(wrong(1)) + " (2 times)"},
+		"of many errors, the last":   {strings.Repeat(wrong(1)+wrong(2), 500) + wrong(3), ""},
+		"of much fatal, what begins": {fatal + strings.Repeat(at(1, "<Fatal> ClientBase: more")+at(1, "<Fatal> ClientBase: and more"), 500), ""},
+	} {
+		got := telling(row.log)
+		if row.want != "" && got != row.want || len(got) > lastBytes || (got == "") != (row.log == "") {
+			t.Errorf("%s: %d bytes:\n%s\nwant\n%s", name, len(got), got, row.want)
+		}
+		if strings.HasSuffix(row.log, wrong(3)) && !strings.HasSuffix(got, "wrong 3") || strings.HasPrefix(row.log, fatal) && !strings.HasPrefix(got, fatal) {
+			t.Errorf("%s:\n%s", name, got)
+		}
 	}
 }

@@ -25,6 +25,8 @@ func (l layout) users() string    { return filepath.Join(l.dir, "users.xml") }
 // small: its caches come to 20 GB by default, its pools to thousands of threads.
 var settingsFile = template.Must(template.New("clickhouse.xml").Funcs(template.FuncMap{"text": escape}).Parse(`<clickhouse>
     <!-- Written at every start of Outcry's embedded ClickHouse. -->
+    <!-- With it clickhouse-local refuses to become interactive: it ends when its queries have. -->
+    <query_id>outcry</query_id>
     <listen_host>127.0.0.1</listen_host>
     <tcp_port>{{.NativePort}}</tcp_port>
     <http_port>{{.HTTPPort}}</http_port>
@@ -41,6 +43,10 @@ var settingsFile = template.Must(template.New("clickhouse.xml").Funcs(template.F
         <size>10M</size>
         <count>1</count>
         <compress>0</compress>
+        <levels>
+            <!-- With few threads it warns thirty times a second that they have work. -->
+            <logger><name>BackgroundSchedulePool/BgSchPool</name><level>error</level></logger>
+        </levels>
     </logger>
 
     <max_server_memory_usage>{{.MaxMemoryBytes}}</max_server_memory_usage>
@@ -141,10 +147,15 @@ func escape(s string) (string, error) {
 }
 
 // arguments are clickhouse-local's. Its last query reads all of standard input, so the server lives as long as that is open.
+//
+// It is told to be interactive, which it is as well if standard input is a terminal, because otherwise it ends its process at the first
+// client that breaks off or says something unexpected (https://github.com/ClickHouse/ClickHouse/issues/115666; later releases do not). What a
+// person would have of it is turned off, and query_id in the settings has it end in place of prompting.
 func arguments(l layout) []string {
 	return []string{
 		"--path=" + l.data(),
 		"--config-file=" + l.settings(),
+		"--interactive", "--history_file=/dev/null", "--progress=off", "--progress-table=off", "--disable_suggestion",
 		"--structure", "line String", "--input-format", "LineAsString",
 		"--query", "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; SELECT count() FROM table",
 	}

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/creack/pty" // opens a terminal on Linux and macOS, without cgo
 )
 
 // child is one process of the engine.
@@ -23,6 +25,7 @@ type child struct {
 	ended   chan struct{} // closed when the process has gone
 	state   *os.ProcessState
 	started time.Time
+	logged  int64 // bytes that the log had before it
 }
 
 const (
@@ -132,18 +135,21 @@ func (s *Server) spawn() (*child, error) {
 		return nil, err
 	}
 	defer lifeEnd.Close()
-	c := &child{output: &tail{}, ended: make(chan struct{}), life: life, started: time.Now()}
+	c := &child{output: &tail{}, ended: make(chan struct{}), life: life, started: time.Now(), logged: size(s.LogPath())}
 	cmd := exec.CommandContext(context.Background(), exe) // it outlives the context of Start
 	cmd.Args = append([]string{childName, s.library}, arguments(s.files)...)
 	cmd.Dir = s.files.dir
 	cmd.Env = append(os.Environ(), "TZ=UTC") // clickhouse-local does not heed its setting for it
-	cmd.Stdout, cmd.Stderr = c.output, c.output
+	cmd.Stderr = c.output                    // standard output is what a person would see of the queries
 	cmd.ExtraFiles = []*os.File{lifeEnd}
 	cmd.SysProcAttr = processAttributes()
 	cmd.WaitDelay = time.Second
-	if c.input, err = cmd.StdinPipe(); err != nil {
-		return nil, errors.Join(err, life.Close())
+	terminal, end, err := pty.Open() // see arguments
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open a terminal for it: %w", err), life.Close())
 	}
+	defer end.Close()
+	cmd.Stdin, c.input = end, terminal
 	started := make(chan error)
 	go func() {
 		// The kernel kills the engine when the thread that started it ends, so that thread stays until the engine has ended.
@@ -157,10 +163,11 @@ func (s *Server) spawn() (*child, error) {
 		_ = cmd.Wait() // the state says more
 		c.state = cmd.ProcessState
 		c.life.Close()
+		c.input.Close()
 		close(c.ended)
 	}()
 	if err := <-started; err != nil {
-		return nil, errors.Join(err, life.Close())
+		return nil, errors.Join(err, life.Close(), terminal.Close())
 	}
 	c.process, c.pid = cmd.Process, cmd.Process.Pid
 	return c, nil
@@ -199,16 +206,25 @@ func (s *Server) kill(c *child) {
 	<-c.ended
 }
 
-// death says how a process ended.
-func (s *Server) death(c *child) error {
-	return fmt.Errorf("ClickHouse ended (%v) after %v; its log is %s%s", c.state, time.Since(c.started).Round(time.Millisecond), s.LogPath(), s.lastWords(c))
+// death is how a process ended.
+type death struct {
+	text   string
+	signal bool // not by itself
 }
 
-// lastWords are what the log and the process itself said last.
+func (d death) Error() string { return d.text }
+
+// death says how a process ended.
+func (s *Server) death(c *child) error {
+	text := fmt.Sprintf("ClickHouse ended (%v) after %v; its log is %s%s", c.state, time.Since(c.started).Round(time.Millisecond), s.LogPath(), s.lastWords(c))
+	return death{text, !c.state.Exited()}
+}
+
+// lastWords are what the log and the process itself said that tells most of its end.
 func (s *Server) lastWords(c *child) string {
-	words := strings.TrimSpace(lastLines(s.LogPath()) + "\n" + c.output.String())
+	words := strings.TrimSpace(telling(logSince(s.LogPath(), c.logged)) + "\n" + telling(withoutChatter(c.output.String())))
 	if words == "" {
 		return ""
 	}
-	return " and ends with:\n" + words
+	return " and says:\n" + words
 }
