@@ -3,10 +3,13 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"outcry.dev/pkg/backtest"
 )
@@ -95,6 +98,64 @@ func TestBacktestOfNothing(t *testing.T) {
 		if _, stderr, err := w.try(nil, row.args...); err == nil || !strings.Contains(stderr, row.want) {
 			t.Errorf("%v: %v, %s; want %q", row.args, err, stderr, row.want)
 		}
+	}
+}
+
+// The engine beneath a backtest may die once, whenever that is: the result is the same.
+func TestBacktestOutlivesADeathOfTheEngine(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	w, dir := newWorld(t), t.TempDir()
+	truth := filepath.Join(dir, "truth.jsonl")
+	file := writeFile(t, dir, "posts.jsonl", w.run("simulate", "--scenario", "two-unrelated", "--volume", "0.1", "--truth", truth))
+	args := []string{"backtest", "--json", "--truth", truth, file}
+	result := func(out string) string {
+		var report backtest.Report
+		if err := json.Unmarshal([]byte(out), &report); err != nil {
+			t.Fatalf("%v in %s", err, out)
+		}
+		r := report.Results[0]
+		var b strings.Builder
+		fmt.Fprintf(&b, "%d posts, %+v\n", r.Posts, r.Overall)
+		for _, i := range r.Incidents {
+			fmt.Fprintln(&b, i.ID, i.Detected, i.Resolved, i.People)
+		}
+		return b.String()
+	}
+	began := time.Now()
+	undisturbed := result(w.run(args...))
+	whole := time.Since(began)
+	if strings.Count(undisturbed, "\n") < 2 {
+		t.Fatalf("the undisturbed run found no incident; the test would prove nothing:\n%s", undisturbed)
+	}
+	killed := 0
+	for range 4 {
+		var out lines
+		p := w.start(&out, args...)
+		began, moment := time.Now(), time.After(time.Duration(random.Int64N(int64(whole))))
+		var engine []int
+		w.until("there is an engine", time.Minute, func() bool { engine = children(p.Process.Pid); return len(engine) == 1 || !p.running() })
+		select {
+		case <-moment:
+		case <-p.ended:
+		}
+		if now := children(p.Process.Pid); len(now) == 1 && now[0] == engine[0] {
+			t.Logf("killed after %s of %s", time.Since(began).Round(time.Millisecond), whole.Round(time.Millisecond))
+			if err := syscall.Kill(engine[0], syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			killed++
+		}
+		<-p.ended
+		if !p.ProcessState.Success() {
+			t.Errorf("%v\n%s", p.ProcessState, tail(p.stderr.String()))
+		} else if got := result(out.String()); got != undisturbed {
+			t.Errorf("with a death of the engine:\n%s\nwithout:\n%s", got, undisturbed)
+		}
+	}
+	if killed == 0 {
+		t.Error("every run ended before its engine could be killed; the test proved nothing")
 	}
 }
 

@@ -5,4 +5,5 @@
 //
 //   - Every insert may be repeated. Tables replace rows of the same key by version or unite sets, so a repeated insert changes nothing.
 //   - While ClickHouse is away, inserts wait and try again until their context ends; the stages' offsets wait with them.
+//     Migrations and the dropping of a database do so for a time, and questions for Config.Patience.
 package store

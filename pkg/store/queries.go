@@ -59,7 +59,8 @@ func (t *turnstile) enter(ctx context.Context) error {
 
 func (t *turnstile) leave() { <-t.inside }
 
-// ask runs a query once. Somebody waits for the answer, so unlike query it does not try again, and does not crowd ClickHouse.
+// ask runs a query. Somebody waits for the answer, so unlike query it tries again only as long as Config.Patience has it, and does not crowd
+// ClickHouse.
 func (s *Store) ask(ctx context.Context, what string, scan func(driver.Rows) error, query string, args ...any) error {
 	if err := s.questions.enter(ctx); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -70,7 +71,10 @@ func (s *Store) ask(ctx context.Context, what string, scan func(driver.Rows) err
 
 // askNow asks without waiting for a turn.
 func (s *Store) askNow(ctx context.Context, what string, scan func(driver.Rows) error, query string, args ...any) error {
-	err := s.queryOnce(ctx, scan, query, args...)
+	begun := false
+	err := s.askAgain(ctx, what, &begun, func() error {
+		return s.queryOnce(ctx, func(rows driver.Rows) error { begun = true; return scan(rows) }, query, args...)
+	})
 	switch {
 	case err == nil:
 		return nil

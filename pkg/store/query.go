@@ -11,12 +11,22 @@ import (
 )
 
 // Query runs one statement of Outcry's own that reads, and hands on its columns, then each row. Statements that write are refused by the
-// server. It is tried once; where ClickHouse is away, the error is ErrUnavailable. For those of other people see Analyse and Ask.
+// server. Where ClickHouse is away, it is tried again as long as Config.Patience has it and no row was handed on; then the error is
+// ErrUnavailable. For those of other people see Analyse and Ask.
 func (s *Store) Query(ctx context.Context, sql string, header func(columns []string) error, row func(values []any) error) error {
 	var refused error // by the caller
-	err := query(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"readonly": 2})), s.conn, sql,
-		func(columns []string) error { refused = header(columns); return refused },
-		func(values []any) error { refused = row(values); return refused })
+	named, begun := false, false
+	err := s.askAgain(ctx, "query", &begun, func() error {
+		return query(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"readonly": 2})), s.conn, sql,
+			func(columns []string) error {
+				if !named {
+					named, refused = true, header(columns)
+				}
+				begun = refused != nil
+				return refused
+			},
+			func(values []any) error { begun, refused = true, row(values); return refused })
+	})
 	if err != nil && refused == nil && ctx.Err() == nil && away(err) {
 		return fmt.Errorf("%w at %s: %w", ErrUnavailable, s.cfg.Address, err)
 	}

@@ -27,6 +27,9 @@ type Config struct {
 	Database    string // empty: "default"
 	Username    string // empty: "default"
 	Password    string
+	// Patience is for how long a question is asked again while ClickHouse cannot be reached, from the first time on. 0 is not at all, as fits
+	// who has somebody waiting. Writers and migrations wait without it.
+	Patience time.Duration
 }
 
 func (c Config) options() *clickhouse.Options {
@@ -112,6 +115,10 @@ func (s *Store) Migrate(ctx context.Context) (applied []string, err error) {
 		for tries := 1; ; tries++ {
 			err := s.goose(ctx, func(p *goose.Provider) error {
 				results, err := p.Up(ctx)
+				var broken *goose.PartialError
+				if errors.As(err, &broken) {
+					results = broken.Applied
+				}
 				for _, r := range results {
 					applied = append(applied, r.Source.Path)
 				}
@@ -246,6 +253,28 @@ func (s *Store) patiently(ctx context.Context, what string, f func() error) erro
 	}
 }
 
+// askAgain asks something again while ClickHouse cannot be reached, as long as the Store is patient. begun tells that part of an answer has
+// been handed on: it cannot be taken back.
+func (s *Store) askAgain(ctx context.Context, what string, begun *bool, f func() error) error {
+	var since time.Time
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
+		err := f()
+		if err == nil || *begun || ctx.Err() != nil || !unreached(err) {
+			return err
+		}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		if time.Since(since)+wait > s.cfg.Patience {
+			return err
+		}
+		s.log.Warn("clickhouse is away; asking again", "address", s.cfg.Address, "in", wait, "error", fmt.Errorf("%s: %w", what, err))
+		if sleep(ctx, wait) != nil {
+			return err
+		}
+	}
+}
+
 func (s *Store) queryOnce(ctx context.Context, scan func(driver.Rows) error, query string, args ...any) error {
 	rows, err := s.conn.Query(ctx, query, args...)
 	if err != nil {
@@ -276,6 +305,12 @@ func away(err error) bool {
 		return false
 	}
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, clickhouse.ErrBatchInvalid)
+}
+
+// unreached tells that no answer came, not even a refusal.
+func unreached(err error) bool {
+	var exception *clickhouse.Exception
+	return away(err) && !errors.As(err, &exception)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

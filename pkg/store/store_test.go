@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"syscall"
@@ -117,6 +118,123 @@ func TestInsertsWaitForClickHouse(t *testing.T) {
 	}
 	if got := rows(t, s, "SELECT toString(uniqExactMerge(posts)) FROM service_minutes"); got[0] != fmt.Sprint(inserts*each) {
 		t.Errorf("%s posts are counted, want %d", got[0], inserts*each)
+	}
+}
+
+// owned is an engine of the test's own, which may kill it five times, and how to open a store on it.
+func owned(t *testing.T) (*clickhouse.Server, func(database string, patience time.Duration) *store.Store) {
+	t.Helper()
+	engine, err := clickhouse.Start(t.Context(), clickhouse.Config{DataDir: t.TempDir()}, quiet)
+	must(t, err)
+	t.Cleanup(func() { engine.Close() })
+	return engine, func(database string, patience time.Duration) *store.Store {
+		s, err := store.Open(store.Config{Address: engine.Addr(), HTTPAddress: engine.HTTPAddr(), Username: engine.User(), Password: engine.Password(),
+			Database: database, Patience: patience}, quiet)
+		must(t, err)
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+}
+
+// death kills the engine, as soon as it lives, and waits until the process has gone.
+func death(t *testing.T, engine *clickhouse.Server) {
+	pid := engine.PID()
+	for ; pid == 0; pid = engine.PID() {
+		select {
+		case <-engine.Done():
+			t.Errorf("the engine is dead for good: %v", engine.Err())
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	for engine.PID() == pid {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A question to an engine that has just died is answered by the next one, or refused at once where somebody waits.
+func TestPatientQuestionsAreAskedAgain(t *testing.T) {
+	engine, open := owned(t)
+	patient, hasty := open("asked", 5*time.Minute), open("asked", 0)
+	_, err := patient.Migrate(t.Context())
+	must(t, err)
+	at := clock(16, 0, 0)
+	must(t, patient.InsertMentions(t.Context(), []store.Mention{mention(1, 1, at, outcryv1.Label_LABEL_OUTAGE), mention(2, 2, at, outcryv1.Label_LABEL_OUTAGE)}))
+	count := func(s *store.Store) (n any, err error) {
+		err = s.Query(t.Context(), "SELECT count() AS n FROM mentions", func([]string) error { return nil }, func(v []any) error { n = v[0]; return nil })
+		return n, err
+	}
+	for _, ask := range []func(s *store.Store) (any, error){
+		count,
+		func(s *store.Store) (any, error) {
+			incidents, err := s.Incidents(t.Context(), store.IncidentFilter{Limit: 10})
+			return uint64(len(incidents)) + 2, err
+		},
+	} {
+		death(t, engine)
+		if _, err := ask(hasty); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("without an engine and patience: %v", err)
+		}
+		if n, err := ask(patient); err != nil || n != uint64(2) {
+			t.Errorf("%v, %v; want 2", n, err)
+		}
+	}
+	// What the engine refuses, it refuses again.
+	if err := patient.Query(t.Context(), "SELECT nonsense", func([]string) error { return nil }, func([]any) error { return nil }); err == nil || errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("nonsense: %v", err)
+	}
+}
+
+// Whenever the engine dies once, a database is made, filled, read and dropped all the same.
+func TestOneDeathAtAnyMoment(t *testing.T) {
+	engine, open := owned(t)
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(uint64(seed), 0)) //nolint:gosec // moments, not secrets
+	live := func(database string) {
+		s := open(database, 5*time.Minute)
+		if _, err := s.Migrate(t.Context()); err != nil {
+			t.Errorf("%s: %v", database, err)
+			return
+		}
+		if again, err := s.Migrate(t.Context()); err != nil || len(again) > 0 {
+			t.Errorf("%s: applied %v once more, %v", database, again, err)
+		}
+		if err := s.InsertMentions(t.Context(), []store.Mention{mention(1, 1, clock(16, 0, 0), outcryv1.Label_LABEL_OUTAGE)}); err != nil {
+			t.Errorf("%s: %v", database, err)
+		}
+		for _, table := range []string{"mentions_current", "service_minute_counts"} {
+			var n any
+			err := s.Query(t.Context(), "SELECT count() AS n FROM "+table, func([]string) error { return nil }, func(v []any) error { n = v[0]; return nil })
+			if err != nil || n != uint64(1) {
+				t.Errorf("%s: %s has %v rows, %v; want 1", database, table, n, err)
+			}
+		}
+		if err := s.DropDatabase(t.Context()); err != nil {
+			t.Errorf("%s: %v", database, err)
+		}
+	}
+	began := time.Now()
+	live("undisturbed")
+	whole := time.Since(began)
+	for i := range 5 {
+		var killed sync.WaitGroup
+		after := time.Duration(random.Int64N(int64(whole)))
+		killed.Go(func() {
+			time.Sleep(after)
+			death(t, engine)
+		})
+		live(fmt.Sprintf("disturbed_%d", i))
+		killed.Wait()
+	}
+	s := open("default", 5*time.Minute)
+	var left any
+	must(t, s.Query(t.Context(), "SELECT count() AS n FROM system.databases WHERE name LIKE '%disturbed%'", func([]string) error { return nil }, func(v []any) error { left = v[0]; return nil }))
+	if left != uint64(0) {
+		t.Errorf("%v databases are left", left)
 	}
 }
 

@@ -66,6 +66,7 @@ func (t *turn) counts() ingest.Counts {
 func (t *turn) run(ctx context.Context, p past) (h backtest.History, figures []backtest.Figure, err error) {
 	e := &engines{kafka: t.engines.kafka, click: t.engines.click, server: t.engines.server}
 	e.kafka.Prefix += t.name + "."
+	e.click.Patience = patience
 	e.click.Database += "_" + strings.ReplaceAll(t.name, "-", "_")
 	t.own = e
 	defer func() { err = errors.Join(err, e.close()) }()

@@ -122,10 +122,19 @@ func authorKey(cfg Config) ([]byte, error) {
 	return key, nil
 }
 
-// openStore opens the configured ClickHouse, or starts the embedded one on its data. The caller calls end.
+// patience is for how long a command by itself, behind which nobody waits in a browser, asks a ClickHouse that has died and is started again.
+const patience = time.Minute
+
+// openStore opens the configured ClickHouse, or starts the embedded one on its data, which may die once. The caller calls end.
 func (a *app) openStore(ctx context.Context, cfg Config, log *slog.Logger) (st *store.Store, end func(), err error) {
+	return a.openStoreFor(ctx, cfg, patience, log)
+}
+
+// openStoreFor is openStore with another patience for the embedded ClickHouse.
+func (a *app) openStoreFor(ctx context.Context, cfg Config, patience time.Duration, log *slog.Logger) (st *store.Store, end func(), err error) {
 	e := &engines{click: clickhouseConfig(cfg)}
 	if cfg.ClickHouse.Address == "" {
+		e.click.Patience = patience
 		if err := e.startClickHouse(ctx, cfg, a.stderr, log); err != nil {
 			return nil, nil, err
 		}

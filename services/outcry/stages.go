@@ -93,7 +93,7 @@ Examples:
 
 // serve runs the api alone: it needs no Kafka.
 func (a *app) serve(ctx context.Context, cfg Config, log *slog.Logger) error {
-	st, end, err := a.openStore(ctx, cfg, log)
+	st, end, err := a.openStoreFor(ctx, cfg, 0, log)
 	if err != nil {
 		return err
 	}
