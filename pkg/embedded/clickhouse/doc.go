@@ -11,7 +11,8 @@
 // arguments. Its queries open the two listeners, and the last one reads standard input: the server lives exactly as long as the
 // parent holds that open. A child, not a thread, since the engine may use much memory and may crash, and takes over signals.
 //
-// Standard input is a terminal: at a pipe, this release of the engine ends at the first client that breaks off in the middle of something.
+// Standard input is a terminal, where the machine has any: at a pipe, this release of the engine ends at the first client that breaks off in
+// the middle of something.
 //
 // Three things end it with its parent, however that ends: standard input ends; a second pipe ends, after which the child gives the
 // engine ten seconds and exits; and on Linux the kernel kills it at once. Ctrl-C does not reach it, since it is in a process

@@ -124,6 +124,20 @@ func (s *Server) launch(ctx context.Context) (*child, error) {
 	}
 }
 
+// standardInput gives the process a terminal to read (see arguments), or a pipe where there are none, as in some containers. The caller closes
+// its end once it has started.
+func (s *Server) standardInput(cmd *exec.Cmd, c *child) (end *os.File, err error) {
+	terminal, end, err := pty.Open()
+	if err != nil {
+		s.log.Warn("the embedded ClickHouse has no terminal: a client that breaks off may end it, and it is then started again; mount devpts on /dev/pts", "error", err)
+		if end, terminal, err = os.Pipe(); err != nil {
+			return nil, err
+		}
+	}
+	cmd.Stdin, c.input = end, terminal
+	return end, nil
+}
+
 // spawn starts a process.
 func (s *Server) spawn() (*child, error) {
 	exe, err := executable()
@@ -144,12 +158,11 @@ func (s *Server) spawn() (*child, error) {
 	cmd.ExtraFiles = []*os.File{lifeEnd}
 	cmd.SysProcAttr = processAttributes()
 	cmd.WaitDelay = time.Second
-	terminal, end, err := pty.Open() // see arguments
+	end, err := s.standardInput(cmd, c)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open a terminal for it: %w", err), life.Close())
+		return nil, errors.Join(err, life.Close())
 	}
 	defer end.Close()
-	cmd.Stdin, c.input = end, terminal
 	started := make(chan error)
 	go func() {
 		// The kernel kills the engine when the thread that started it ends, so that thread stays until the engine has ended.
@@ -167,7 +180,7 @@ func (s *Server) spawn() (*child, error) {
 		close(c.ended)
 	}()
 	if err := <-started; err != nil {
-		return nil, errors.Join(err, life.Close(), terminal.Close())
+		return nil, errors.Join(err, life.Close(), c.input.Close())
 	}
 	c.process, c.pid = cmd.Process, cmd.Process.Pid
 	return c, nil
