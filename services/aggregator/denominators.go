@@ -7,48 +7,29 @@ import (
 	outcryv1 "outcry.dev/schemas/outcry/v1"
 )
 
-// told is how far a partition of posts.v1 is told in source_minutes. A batch may be told again, and divided otherwise: a classifier that
-// died before it committed does not know how far its clock was, and takes a late post at the beginning for a step of its own.
-type told struct {
-	ClaimedAtUS int64 `json:"claimed_at_us"` // of whom we listen to
-	Batch       int64 `json:"batch"`         // offset at which its batch began
-	Next        int64 `json:"next"`          // offset behind what it told
-}
+// A batch may be told again, and divided otherwise: a classifier that died before it committed does not know how far its clock was, and takes
+// a late post at the beginning for a step of its own. So what was told of the batch before is taken back from source_minutes.
 
 // outdated reports whether a Progress is of one who has lost the partition, does not know it yet, and is slower than who has it now.
-func (t *told) outdated(r *outcryv1.Progress) bool {
-	return r.GetClaimedAtUs() < t.ClaimedAtUS && r.GetFirstOffset() < t.Next
+func (pos *position) outdated(r *outcryv1.Progress) bool {
+	return r.GetClaimedAtUs() < pos.ClaimedAtUS && r.GetFirstOffset() < pos.Next
 }
 
 // again reports whether a Progress begins to tell a batch again. The first versions did not say where their batches begin.
-func (t *told) again(r *outcryv1.Progress) bool {
-	return r.GetClaimedAtUs() != 0 && !t.outdated(r) && r.GetBatchOffset() == t.Batch && r.GetFirstOffset() == t.Batch && t.Next > t.Batch
+func (pos *position) again(r *outcryv1.Progress) bool {
+	return r.GetClaimedAtUs() != 0 && !pos.outdated(r) && r.GetBatchOffset() == pos.Batch && r.GetFirstOffset() == pos.Batch && pos.Next > pos.Batch
 }
 
-func (t *told) take(r *outcryv1.Progress) {
-	t.ClaimedAtUS, t.Batch, t.Next = r.GetClaimedAtUs(), r.GetBatchOffset(), r.GetNextOffset()
+// counts reports whether the owner of this partition writes what a Progress counts: it goes to every partition, and one of them writes it.
+func (o *owner) counts(r *outcryv1.Progress) bool {
+	return int(r.GetPostsPartition())%o.stage.partitions == o.number
 }
 
-// toldBy returns how far a partition of posts.v1 is told by this partition, nil where another one does.
-func (o *owner) toldBy(r *outcryv1.Progress) *told {
-	if int(r.GetPostsPartition())%o.stage.partitions != o.number {
-		return nil
-	}
-	t := o.state.told[r.GetPostsPartition()]
-	if t == nil {
-		t = &told{}
-		o.state.told[r.GetPostsPartition()] = t
-	}
-	return t
-}
-
-// count keeps what a Progress counts for the next flush. Progress goes to every partition; one of them writes the denominators.
+// count keeps the denominators of a Progress for the next flush.
 func (o *owner) count(r *outcryv1.Progress) {
-	t := o.toldBy(r)
-	if t == nil || t.outdated(r) {
+	if !o.counts(r) || o.state.position(r).outdated(r) {
 		return
 	}
-	t.take(r)
 	for _, c := range r.GetSources() {
 		o.sources = append(o.sources, store.NewSourceMinute(c, r, o.version()))
 	}
@@ -56,8 +37,8 @@ func (o *owner) count(r *outcryv1.Progress) {
 
 // takeBack makes void what was told of the batch that a Progress begins to tell again.
 func (o *owner) takeBack(ctx context.Context, r *outcryv1.Progress) error {
-	t := o.toldBy(r)
-	if t == nil || !t.again(r) {
+	pos := o.state.position(r)
+	if !o.counts(r) || !pos.again(r) {
 		return nil
 	}
 	if len(o.sources) > 0 {
@@ -65,7 +46,7 @@ func (o *owner) takeBack(ctx context.Context, r *outcryv1.Progress) error {
 			return err
 		}
 	}
-	counted, err := o.stage.deps.Store.Counted(ctx, r.GetPostsPartition(), t.Batch, t.Next)
+	counted, err := o.stage.deps.Store.Counted(ctx, r.GetPostsPartition(), pos.Batch, pos.Next)
 	if err != nil {
 		return err
 	}

@@ -81,3 +81,34 @@ func TestDenominatorsOfWhatIsToldAgain(t *testing.T) {
 		}
 	}
 }
+
+// What is told again is no more that is heard; what a topic that was made anew tells is, though its offsets begin again.
+func TestHeardOnce(t *testing.T) {
+	p := newTestPartition()
+	heard := func() (n int64) {
+		for _, of := range p.sources.state.Arrivals {
+			n += of["twitter"]
+		}
+		return n
+	}
+	for _, c := range []struct {
+		name                      string
+		claim, batch, first, next int64
+		want                      int64
+	}{
+		{"a batch", 1, 1000, 1000, 1500, 500},
+		{"the rest of it", 1, 1000, 1500, 2000, 1000},
+		{"told again by another", 2, 1000, 1000, 1600, 1000},
+		{"by who had it", 1, 1000, 1500, 2000, 1000},
+		{"the next batch", 2, 2000, 2000, 2100, 1100},
+		{"of the topic made anew", 3, 0, 0, 10, 1110},
+		{"the same again", 4, 0, 0, 10, 1110},
+		{"and what follows", 4, 10, 10, 20, 1120},
+	} {
+		p.passed(&outcryv1.Progress{PostsPartitions: 1, ClaimedAtUs: c.claim, BatchOffset: c.batch, FirstOffset: c.first, NextOffset: c.next, WatermarkUs: start,
+			Sources: []*outcryv1.SourceCount{{Source: "twitter", Minute: start / minute, Posts: c.next - c.first}}})
+		if got := heard(); got != c.want {
+			t.Errorf("%s: %d posts heard, want %d", c.name, got, c.want)
+		}
+	}
+}

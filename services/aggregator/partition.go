@@ -32,7 +32,6 @@ type partition struct {
 	incident   incident.Config
 
 	progress map[int32]*position // by partition of posts.v1
-	told     map[int32]*told     // the same, where this partition writes the denominators
 	expected int32               // how many partitions posts.v1 has; 0 until a Progress says so
 	forgot   int64               // step at which forget last ran
 	began    int64               // first step that has been decided; listening began then
@@ -56,8 +55,10 @@ type partition struct {
 // position is how far a partition of posts.v1 is.
 type position struct {
 	WatermarkUS int64 `json:"watermark_us"`
-	Next        int64 `json:"next"`
+	Next        int64 `json:"next"` // offset behind what was told, be it by one who died before committing it
 	Idle        bool  `json:"idle,omitempty"`
+	Batch       int64 `json:"batch,omitempty"`         // offset at which the latest batch began
+	ClaimedAtUS int64 `json:"claimed_at_us,omitempty"` // of whom we listen to
 }
 
 // delivery is the first delivery of a mention, with what was heard then. Its step is 0 where it came too late to count.
@@ -88,7 +89,7 @@ type service struct {
 
 func newPartition(cfg Config, d detect.Config, i incident.Config) *partition {
 	return &partition{latenessUS: cfg.AllowedLateness.Microseconds(), exact: cfg.ExactPeople, detect: d, incident: i, clock: math.MinInt64, forgot: math.MinInt64 / 2,
-		progress: map[int32]*position{}, told: map[int32]*told{}, sources: newSources(cfg.SilentAfter), intake: detect.NewIntake(), services: map[string]*service{}, active: map[string]*service{},
+		progress: map[int32]*position{}, sources: newSources(cfg.SilentAfter), intake: detect.NewIntake(), services: map[string]*service{}, active: map[string]*service{},
 		showing: map[string]*service{},
 		pending: map[int64]map[string][]*outcryv1.Mention{}, seen: map[uint64]delivery{}, seenAt: map[int64][]uint64{},
 		withdraw: map[postKey]int64{}, withdrew: map[int64][]postKey{}, fresh: map[int64]bool{}}
@@ -266,12 +267,12 @@ func (p *partition) blank(m *outcryv1.Mention) {
 // passed takes a Progress and returns the last step that may now be decided.
 func (p *partition) passed(r *outcryv1.Progress) int64 {
 	p.expected = max(p.expected, r.GetPostsPartitions())
-	pos := p.progress[r.GetPostsPartition()]
-	if pos == nil {
-		pos = &position{}
-		p.progress[r.GetPostsPartition()] = pos
+	pos := p.position(r)
+	if pos.outdated(r) {
+		return p.decidable()
 	}
-	if r.GetNextOffset() > pos.Next { // else it is told again
+	same := r.GetBatchOffset() == pos.Batch
+	if !same || r.GetNextOffset() > pos.Next { // else it is told again
 		for _, c := range r.GetSources() {
 			if (c.GetMinute()+1)*minuteUS > pos.WatermarkUS { // late posts depend on who was waited for; they are in the tables only
 				p.intake.Add(c.GetMinute(), c.GetPosts())
@@ -280,9 +281,22 @@ func (p *partition) passed(r *outcryv1.Progress) int64 {
 		p.sources.arrived(pos.WatermarkUS, r)
 	}
 	pos.WatermarkUS = max(pos.WatermarkUS, r.GetWatermarkUs())
-	pos.Next = max(pos.Next, r.GetNextOffset())
-	pos.Idle = r.GetIdle()
+	if same {
+		pos.Next = max(pos.Next, r.GetNextOffset())
+	} else { // it goes on, or posts.v1 was made anew, or is read once more from an earlier offset
+		pos.Next = r.GetNextOffset()
+	}
+	pos.Idle, pos.Batch, pos.ClaimedAtUS = r.GetIdle(), r.GetBatchOffset(), r.GetClaimedAtUs()
 	return p.decidable()
+}
+
+func (p *partition) position(r *outcryv1.Progress) *position {
+	pos := p.progress[r.GetPostsPartition()]
+	if pos == nil {
+		pos = &position{}
+		p.progress[r.GetPostsPartition()] = pos
+	}
+	return pos
 }
 
 // decidable returns the last step that every partition of posts.v1 has passed, or math.MinInt64.

@@ -18,7 +18,6 @@ import (
 // partitionState is the row without a service in aggregator_state. The rest of a partition is rebuilt from mentions.
 type partitionState struct {
 	Progress map[int32]*position `json:"progress"`
-	Told     map[int32]*told     `json:"told,omitempty"`
 	Expected int32               `json:"posts_partitions"`
 	Began    int64               `json:"began_step"`
 	Clock    int64               `json:"clock_step"`
@@ -31,7 +30,7 @@ func (p *partition) marshalState() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
-	return json.Marshal(partitionState{Progress: p.progress, Told: p.told, Expected: p.expected, Began: p.began, Clock: p.clock, Intake: intake,
+	return json.Marshal(partitionState{Progress: p.progress, Expected: p.expected, Began: p.began, Clock: p.clock, Intake: intake,
 		Sources: &p.sources.state})
 }
 
@@ -184,9 +183,6 @@ func (p *partition) unmarshalRow(r store.State) error {
 	p.progress, p.expected, p.began, p.clock = s.Progress, s.Expected, s.Began, s.Clock
 	if p.progress == nil {
 		p.progress = map[int32]*position{}
-	}
-	if s.Told != nil {
-		p.told = s.Told
 	}
 	if s.Sources != nil {
 		p.sources.restore(*s.Sources)
