@@ -193,7 +193,7 @@ func TestOneDeathAtAnyMoment(t *testing.T) {
 	engine, open := owned(t)
 	seed := time.Now().UnixNano()
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(uint64(seed), 0)) //nolint:gosec // moments, not secrets
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
 	live := func(database string) {
 		s := open(database, 5*time.Minute)
 		if _, err := s.Migrate(t.Context()); err != nil {

@@ -73,8 +73,9 @@ func TestMapping(t *testing.T) {
 	}
 }
 
-// A probe says what comes of the mapping, and changes nothing in the cluster.
-func TestProbeTriesTheMapping(t *testing.T) {
+// cluster is a broker of the test's own.
+func cluster(t *testing.T) (*broker.Broker, *bus.Bus) {
+	t.Helper()
 	server, err := broker.Start(broker.Config{}, silent)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +87,12 @@ func TestProbeTriesTheMapping(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return server, b
+}
+
+// A probe says what comes of the mapping, and changes nothing in the cluster.
+func TestProbeTriesTheMapping(t *testing.T) {
+	server, b := cluster(t)
 	const (
 		good   = `{"id":"1","author":"ann","text":"hello","created_at":"2026-11-25T03:00:00Z"}`
 		other  = `{"id":"1","user":"ann","body":"a secret","ts":1795575600}`
@@ -138,17 +145,7 @@ func TestProbeTriesTheMapping(t *testing.T) {
 
 // A topic is read once and whole over restarts, from every partition; nothing is committed to the cluster.
 func TestResume(t *testing.T) {
-	server, err := broker.Start(broker.Config{}, silent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := bus.New(bus.Config{Brokers: server.Addrs()}, silent)
-	t.Cleanup(func() {
-		b.Close()
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	server, b := cluster(t)
 	const topic, partitions = "chatter", 3
 	if err := b.EnsureTopics(t.Context(), bus.Topic{Name: topic, Partitions: partitions}); err != nil {
 		t.Fatal(err)
@@ -305,17 +302,7 @@ func FuzzDecode(f *testing.F) {
 
 // A flood of records is read whole and at the pipeline's pace, however many wait.
 func TestFlood(t *testing.T) {
-	server, err := broker.Start(broker.Config{}, silent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := bus.New(bus.Config{Brokers: server.Addrs()}, silent)
-	t.Cleanup(func() {
-		b.Close()
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	server, b := cluster(t)
 	const topic = "chatter"
 	if err := b.EnsureTopics(t.Context(), bus.Topic{Name: topic, Partitions: 1}); err != nil {
 		t.Fatal(err)
